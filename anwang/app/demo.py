@@ -1,0 +1,297 @@
+"""`anwang demo`: the platform with 安澜市 beside it, from nothing to a living city.
+
+What people would type in is imported through the public API; devices come over real protocols from a process of their
+own. Accounts and keys are made here, kept in the demo's data folder, and said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+import secrets
+import signal
+import sys
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anwang.app.build import Platform, serve
+from anwang.app.cityfiles import CityFiles
+from anwang.governance import CITY, NewUser, Role
+from anwang.kernel.errors import AnwangError, Unavailable
+from anwang.kernel.ids import PointId
+from anwang.media import Mode, Plan
+from anwang.registry import Everything
+from anwang.runtime import logs, machine
+from anwang.runtime.settings import Gb28181, Http, Logs, Media, Retention, Settings, Tls
+
+log = logs.get(__name__)
+
+WRITE_SECONDS = 120.0
+RECORDED = 4
+"""Cameras recorded from the start, so that playback has something to show within a minute."""
+PEOPLE = {
+    Role.ADMINISTRATOR: ("admin", "系统管理员"),
+    Role.OPERATOR: ("operator", "值班员"),
+    Role.VIEWER: ("viewer", "观看员"),
+}
+"""Who is let in: user name and name, by role."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What can be chosen. points: about how many, 0: the whole city. misbehave: share of its devices, 0..1."""
+
+    port: int
+    sip_port: int
+    data: Path
+    host: str = "127.0.0.1"
+    browser: bool = True
+    adopt: bool = False
+    points: int = 0
+    seed: int = 1
+    video: Path | None = None
+    misbehave: float = 0.0
+
+
+def settings_of(options: DemoOptions) -> Settings:
+    """The demo's settings: loopback, plain HTTP, its key in its own folder."""
+    data = options.data.resolve()
+    return Settings(
+        city="安澜市",
+        data=str(data),
+        key_file=str(data.with_name(data.name + ".key")),
+        http=Http(host=options.host, port=options.port),
+        tls=Tls(enabled=False),
+        gb28181=Gb28181(host=options.host, port=options.sip_port, adopt=options.adopt),
+        media=Media(host=options.host, rtp_ports=(32000, 37999), free_bytes_floor=512 * 1024**2),
+        retention=Retention(minimum_days=1, class_1_days=7, class_2_days=7, class_3_days=7),
+        logs=Logs(level="WARNING", form="console"),
+    )
+
+
+class Demo:
+    """What the demo adds to a running platform."""
+
+    def __init__(self, options: DemoOptions) -> None:
+        self.options = options
+        self.data = options.data.resolve()
+        self.city = CityFiles(self.data / "city")
+        self.accounts: dict[str, dict[str, Any]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def open(self, platform: Platform) -> None:
+        """Accounts, files, devices, recordings; returns when the demo is stopped."""
+        await self._make_accounts(platform)
+        print(f"\n  安澜市 opens at  {platform.listener.url}\n", flush=True)
+        for role in PEOPLE:
+            account = self.accounts[role.value]
+            print(f"    {role.value:14} {account['username']:14} {account['password']}")
+        print(f"\n  accounts and the door key for devices: {self.data / 'accounts.json'}")
+        print(f"  the demo's master key (keep a real one elsewhere): {platform.settings.key_file}\n", flush=True)
+        await self.city.ready(self._write_files)
+        await self._import(platform)
+        print("  the city's devices are registering; Ctrl+C ends the demo", flush=True)
+        if self.options.browser:
+            await asyncio.to_thread(webbrowser.open, platform.listener.url)
+        recording = asyncio.create_task(self._record_some(platform))
+        try:
+            await self._keep_city(platform)
+        finally:
+            recording.cancel()
+
+    async def stop(self) -> None:
+        """End the city's process."""
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(5):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+
+    async def _make_accounts(self, platform: Platform) -> None:
+        path = self.data / "accounts.json"
+        self.accounts = accounts_of(path)
+        gateway = platform.gateway
+        if gateway is None:
+            raise Unavailable("the demo needs its GB/T 28181 gateway")
+        self.accounts["gb28181"] = {
+            "host": reachable(self.options.host),
+            "port": gateway.port,
+            "server_id": gateway.server_id,
+            "domain": gateway.domain,
+            "password": os.environ["ANWANG_GB28181_PASSWORD"],
+        }
+        _write_private(path, json.dumps(self.accounts, ensure_ascii=False, indent=1))
+        await platform.governance.seed(
+            [
+                NewUser(
+                    username=self.accounts[role.value]["username"],
+                    display_name=name,
+                    password=self.accounts[role.value]["password"],
+                    role=role,
+                    org_id=CITY,
+                )
+                for role, (_, name) in PEOPLE.items()
+            ]
+        )
+
+    # --- the city's files -----------------------------------------------------------------------------------------
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--data", str(self.data / "city"), "--seed", str(self.options.seed)]
+        if self.options.points:
+            arguments += ["--scale", str(min(1.0, self.options.points / 1200))]
+        return arguments
+
+    async def _write_files(self) -> None:
+        command = [sys.executable, "-m", "anwang.democity", *self._arguments(), "--write-only"]
+        process = await asyncio.create_subprocess_exec(*command)
+        async with asyncio.timeout(WRITE_SECONDS):
+            if await process.wait() != 0:
+                raise Unavailable("the simulated city could not be made", "see the messages above")
+
+    async def _import(self, platform: Platform) -> None:
+        if platform.registry.columns.count:
+            return
+        account = self.accounts[Role.ADMINISTRATOR.value]
+        await self.city.import_through_api(platform.listener.url, account["username"], account["password"])
+
+    # --- the city's devices ---------------------------------------------------------------------------------------
+
+    async def _keep_city(self, platform: Platform) -> None:
+        gateway = platform.gateway
+        if gateway is None:
+            return
+        known = self.city.devices()
+        before = gateway.adopt_under
+        gateway.adopt_under = lambda device: CITY if device in known else before(device)
+        environment = {
+            **os.environ,
+            "ANWANG_CITY_PASSWORD": os.environ["ANWANG_GB28181_PASSWORD"],
+            "ANWANG_CITY_RTSP_PASSWORD": self.accounts[Role.OPERATOR.value]["password"],
+        }
+        command = [sys.executable, "-m", "anwang.democity", *self._arguments()]
+        command += ["--host", beside(self.options.host), "--port", str(gateway.port), "--server-id", gateway.server_id]
+        command += ["--domain", gateway.domain, "--control", str(self.data / "city" / "control.sock")]
+        if self.options.misbehave:
+            command += ["--misbehave", str(self.options.misbehave)]
+        if self.options.video is not None:
+            command += ["--video", str(self.options.video.resolve())]
+        while not self._stopping:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=environment, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            )
+            await self._follow(platform, self._process)
+            if not self._stopping:
+                log.error("the simulated city died and is started again", exit_code=await self._process.wait())
+                await asyncio.sleep(2.0)
+
+    async def _follow(self, platform: Platform, process: asyncio.subprocess.Process) -> None:
+        if process.stdout is None:
+            return
+        while line := await process.stdout.readline():
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue
+            if told.get("event") == "ready" and told.get("rtsp_port"):
+                await self._add_rtsp(platform, told)
+
+    async def _add_rtsp(self, platform: Platform, told: dict[str, Any]) -> None:
+        try:
+            await self.city.add_rtsp(
+                platform.listener.url,
+                self.accounts[Role.ADMINISTRATOR.value],
+                CITY,
+                port=int(told["rtsp_port"]),
+                password=self.accounts[Role.OPERATOR.value]["password"],
+            )
+        except AnwangError as err:
+            log.error("the RTSP cameras could not be added", reason=err.reason)
+
+    async def _record_some(self, platform: Platform) -> None:
+        """Plans for the first few of the showcase, once; the recorder waits until they can be had."""
+        if await platform.plans.current(limit=1):
+            return
+        chosen: list[PointId] = []
+        for code in self.city.showcase()[:RECORDED]:
+            chosen += [view.point.id for view in await platform.registry.by_code(Everything, code)]
+        for point in chosen:
+            await platform.plans.add(
+                Plan(
+                    id="",
+                    version=0,
+                    point=point,
+                    point_class=None,
+                    mode=Mode.CONTINUOUS,
+                    stream="main",
+                    priority=5,
+                    weekly=(),
+                    since_us=0,
+                    until_us=None,
+                )
+            )
+        platform.recorder.plans_changed()
+
+
+def accounts_of(path: Path) -> dict[str, dict[str, Any]]:
+    """The demo's people by role, as an earlier start left them in accounts.json; who is missing is made."""
+    kept: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    found = {}
+    for role, (username, _) in PEOPLE.items():
+        account = kept.get(role.value) or kept.get(username) or {}  # files of earlier versions name the user
+        found[role.value] = {
+            "username": account.get("username") or username,
+            "password": account.get("password") or secrets.token_urlsafe(12),
+        }
+    return found
+
+
+def reachable(host: str) -> str:
+    """What a device types in to reach a listener on `host`: an address of this machine where it listens on all."""
+    version = ipaddress.ip_address(host).version if _is_any(host) else 0
+    return machine.outward_address(version) if version else host
+
+
+def beside(host: str) -> str:
+    """Where a process on this machine reaches a listener on `host`."""
+    if not _is_any(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False  # a name
+
+
+async def run_demo(options: DemoOptions) -> None:
+    """Run until interrupted."""
+    settings = settings_of(options)
+    logs.configure(level=settings.logs.level, as_json=False)
+    data = Path(settings.data)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = data / "gb28181.password"
+    if not key.exists():
+        _write_private(key, secrets.token_urlsafe(12))
+    os.environ["ANWANG_GB28181_PASSWORD"] = key.read_text("utf-8").strip()
+    demo = Demo(options)
+    try:
+        await serve(settings, opened=demo.open)
+    finally:
+        await demo.stop()
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,1 @@
+"""Routes of the media slice, by noun: live video, recordings."""

@@ -1,0 +1,8 @@
+"""All tables of the slice, which stand with the nouns they belong to: importing this declares them."""
+
+from anwang.media.index import coding, day, feed, gap, garbage, segment
+from anwang.media.plans import recording_plan
+from anwang.media.plays import play
+from anwang.media.walls import saved_wall
+
+__all__ = ["coding", "day", "feed", "gap", "garbage", "play", "recording_plan", "saved_wall", "segment"]

@@ -1,0 +1,1 @@
+"""Machinery without domain words: clock, tasks, sockets, settings, jobs, logs, metrics, secrets."""

@@ -1,0 +1,1 @@
+"""The outermost ring towards people: API assembly, event stream, tiles, the UI's files."""

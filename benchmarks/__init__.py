@@ -1,0 +1,1 @@
+"""What is measured, and how: `python -m benchmarks` runs all of it, each module has a `measure(quick)` of its own."""

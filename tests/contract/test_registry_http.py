@@ -1,0 +1,341 @@
+"""The registry over HTTP: shapes as the browser expects them, and nobody sees beyond their scope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import mapbox_vector_tile
+import pytest
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from anwang.kernel.errors import AnwangError, Denied, Kind
+from anwang.registry import CatalogueItem, Everything, Evidence, EvidenceKind, OrgKind, Registry, device_key
+from anwang.registry.history import StateHistory
+from anwang.registry.http import Guard, router
+from anwang.registry.imports import Imports
+from anwang.runtime.clock import FakeClock
+from anwang.stores.state import State as Database
+from anwang.stores.state import metadata
+from tests.contract.test_imports import code, row, table
+
+NVR = "34020000001180000001"
+STATUS = {Kind.INVALID: 422, Kind.NOT_FOUND: 404, Kind.CONFLICT: 409, Kind.DENIED: 403, Kind.EXHAUSTED: 429}
+
+
+@dataclass(frozen=True)
+class Person:
+    user_id: str
+    org_path: str | None
+
+
+class City:
+    """An application with one registry; who asks is said by headers."""
+
+    def __init__(self, registry: Registry, imports: Imports, client: httpx.AsyncClient, deeds: list[str]) -> None:
+        self.registry, self.imports, self.client, self.deeds = registry, imports, client, deeds
+        self.scope = "/"
+
+    async def ask(self, method: str, path: str, expect: int = 200, **more: Any) -> Any:
+        headers = {"x-scope": self.scope, **more.pop("headers", {})}
+        answer = await self.client.request(method, "/api/v1" + path, headers=headers, **more)
+        assert answer.status_code == expect, answer.text
+        if answer.headers.get("content-type", "").startswith("application/json"):
+            return answer.json()
+        return answer
+
+    async def settle(self) -> None:
+        while await self.imports.work():
+            pass
+
+
+class Silent:
+    """A series store that has nothing yet."""
+
+    async def query(self, *_: object) -> list[object]:
+        return []
+
+
+@pytest.fixture
+async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
+    async with state.begin() as tx:
+        await tx.run_sync(metadata.create_all)
+    clock = FakeClock()
+    registry = Registry(state=state, clock=clock, folder=tmp_path / "registry", city="安澜市")
+    await registry.load()
+    imports = Imports(registry=registry, state=state, clock=clock, folder=tmp_path / "imports")
+    deeds: list[str] = []
+
+    def allow(action: str) -> Any:
+        async def person(request: Request) -> Person:
+            scope = request.headers["x-scope"]
+            if action != "read_points" and scope == "reader":
+                raise Denied("readers only read")
+            return Person("u1", None if scope == "none" else "/" if scope == "reader" else scope)
+
+        return Depends(person)
+
+    async def deed(person: Person, action: str, objects: Sequence[str], detail: str) -> None:
+        deeds.append(action)
+
+    async def exported(person: Person, what: str) -> None:
+        deeds.append(f"exported {what}")
+
+    app = FastAPI()
+    guard = Guard(allow=allow, use=lambda person, kind, n: None, deed=deed, exported=exported)
+    history = StateHistory(series=Silent(), live=registry.live, clock=clock, device_of=registry.device_of)  # type: ignore[arg-type]
+    app.include_router(router(registry, imports, history, guard))
+
+    @app.exception_handler(AnwangError)
+    async def refused(_: Request, err: AnwangError) -> JSONResponse:
+        return JSONResponse({"kind": err.kind, "reason": err.reason, "hint": err.hint}, STATUS[err.kind])
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://city") as client:
+        yield City(registry, imports, client, deeds)
+
+
+async def fill(city: City, n: int = 3) -> list[dict[str, Any]]:
+    one = await city.ask("POST", "/imports?kind=points&filename=a.csv", 201, content=table([row(i) for i in range(n)]))
+    assert one["status"] == "staged"
+    await city.settle()
+    ready = await city.ask("GET", f"/imports/{one['id']}")
+    assert (ready["status"], ready["rows"], ready["done"]) == ("ready", n, n), ready
+    assert ready["preview"]["added"] == n
+    assert ready["preview"]["rows"][0] == {
+        "row": 2, "change": "added", "code": code(0), "name": "人民路0号路口", "fields": [],
+    }  # fmt: skip
+    assert (await city.ask("POST", f"/imports/{one['id']}/publish", 202))["status"] == "publishing"
+    await city.settle()
+    done = await city.ask("GET", f"/imports/{one['id']}")
+    assert done["status"] == "published"
+    items: list[dict[str, Any]] = (await city.ask("GET", "/points?limit=1000"))["items"]
+    return items
+
+
+async def test_points_have_the_shape_that_the_browser_expects(city: City) -> None:
+    items = await fill(city)
+    first = items[0]
+    assert {
+        "id", "code", "name", "kind", "class", "longitude", "latitude", "state", "state_since", "ptz", "camera_type",
+        "lifecycle", "division", "organisation", "owner_role_names", "streams", "address", "recording", "heading",
+        "fov",
+    } <= set(first)  # fmt: skip
+    assert (first["class"], first["state"], first["heading"]) == (1, "unknown", 90.0)
+    assert first["organisation"] == {"id": "city", "name": "安澜市", "path": [{"id": "city", "name": "安澜市"}]}
+    detail = await city.ask("GET", f"/points/{first['id']}")
+    labels = {field["key"]: (field["label"], field["value"]) for field in detail["file"]}
+    assert labels["retention_days"] == ("录像保存天数", 90)
+    assert detail["owners"] == {"paid": None, "owns": None, "maintains": None, "may_see": []}
+    evidence = await city.ask("GET", f"/points/{first['id']}/evidence", headers={"accept-language": "en-GB"})
+    assert (evidence["state"], evidence["verdict"]) == ("unknown", "No device is connected to this point yet")
+    assert {item["kind"] for item in evidence["items"]} == {"catalogue", "packet", "picture", "recording"}
+    history = await city.ask("GET", f"/points/{first['id']}/history?hours=24")
+    assert [(span["state"], span["end"]) for span in history["spans"]] == [("unknown", None)]
+    edited = await city.ask(
+        "PATCH", f"/points/{first['id']}", json={"version": 1, "changes": {"name": "新名"}, "reason": "x"}
+    )
+    assert (edited["name"], edited["version"]) == ("新名", 2)
+    await city.ask("PATCH", f"/points/{first['id']}", 409, json={"version": 1, "changes": {"name": "旧"}})
+    await city.ask(
+        "PATCH", f"/points/{first['id']}", 422, json={"version": 2, "changes": {"longitude": 39, "latitude": 117}}
+    )
+    versions = await city.ask("GET", f"/points/{first['id']}/versions")
+    assert versions["items"][0]["changes"] == {"name": ["人民路0号路口", "新名"]}
+    assert "edit_points" in city.deeds
+
+
+async def test_lists_filter_and_page(city: City) -> None:
+    await fill(city, 5)
+    page = await city.ask("GET", "/points?limit=2&kind=camera&class=1,2&bbox=117,39,118,40")
+    assert len(page["items"]) == 2
+    rest = await city.ask("GET", f"/points?limit=10&kind=camera&class=1,2&bbox=117,39,118,40&cursor={page['next']}")
+    assert len(rest["items"]) == 3
+    assert rest["next"] is None
+    for query, count in (
+        ("q=rml3", 1),
+        ("kind=none", 0),
+        ("state=online", 0),
+        ("state=unknown", 5),
+        ("division=990100", 5),
+    ):
+        assert len((await city.ask("GET", f"/points?{query}"))["items"]) == count, query
+    for query in ("kind=x", "class=x", "bbox=1,2", "limit=0", "cursor=%C3%BC", "organisation=nobody"):
+        answer = await city.client.get(f"/api/v1/points?{query}", headers={"x-scope": "/"})
+        assert answer.status_code in (404, 422), query
+    counts = await city.ask("GET", "/counts")
+    assert (counts["total"], counts["unknown"], counts["kinds"]["camera"]["total"]) == (5, 5, 5)
+    hits = (await city.ask("GET", "/search?q=rml3"))["items"]
+    assert [(hit["type"], hit["title"]) for hit in hits] == [("point", "人民路3号路口")]
+    assert (await city.ask("GET", "/search?q="))["items"] == []
+
+
+async def test_what_is_exported_is_imported_unchanged(city: City) -> None:
+    items = await fill(city, 4)
+    org = await city.ask("POST", "/organisations", 201, json={"name": "东区", "kind": "district"})
+    await city.ask(
+        "PATCH", f"/points/{items[1]['id']}",
+        json={
+            "version": 1,
+            "changes": {"organisation": org["id"], "owns": org["id"], "camera_type": "dome", "name": "=1+1"},
+        },
+    )  # fmt: skip
+    for form, generation in (("csv", "A"), ("csv", "B"), ("xlsx", "A"), ("xlsx", "B")):
+        answer = await city.ask("GET", f"/points.{form}?generation={generation}")
+        if form == "csv":
+            assert answer.content.startswith(
+                "\ufeff设备编码,".encode() if generation == "A" else "\ufeffDeviceID,".encode()
+            )
+        assert city.deeds[-1] == f"exported points.{form}, generation {generation}, all"
+        one = await city.ask("POST", "/imports?kind=points", 201, content=answer.content)
+        await city.settle()
+        again = await city.ask("GET", f"/imports/{one['id']}")
+        assert again["status"] == "ready", again["faults"]
+        assert (again["preview"]["added"], again["preview"]["changed"], again["preview"]["unchanged"]) == (0, 0, 4)
+        await city.ask("POST", f"/imports/{one['id']}/publish", 409)
+        assert (await city.ask("DELETE", f"/imports/{one['id']}"))["status"] == "cancelled"
+    assert (await city.ask("GET", "/points.csv?kind=sensor")).text.count("\n") == 1
+
+
+async def test_an_export_has_what_the_list_has_and_no_more(city: City) -> None:
+    items = await fill(city, 5)
+    org = await city.ask("POST", "/organisations", 201, json={"name": "东区", "kind": "district"})
+    await city.ask("PATCH", f"/points/{items[1]['id']}", json={"version": 1, "changes": {"organisation": org["id"]}})
+    path = city.registry.all_organisations[org["id"]].org_path
+    for scope in ("/", path, "none", "/elsewhere/"):
+        city.scope = scope
+        for query in (
+            "", "q=rml3", "q=人民", "state=unknown", "state=online", "kind=none", "kind=sensor,camera",
+            "bbox=117.20005,39,117.2003,40", "division=990100", "lifecycle=planned", "class=1&owner=none",
+        ):  # fmt: skip
+            listed = [item["code"] for item in (await city.ask("GET", f"/points?limit=1000&{query}"))["items"]]
+            table = (await city.ask("GET", f"/points.csv?{query}")).text.splitlines()[1:]
+            assert [line.partition(",")[0] for line in table] == listed, (scope, query)
+            assert len(listed) == 0 or scope in ("/", path)
+    city.scope = path
+    await city.ask("GET", "/points.xlsx?class=1&state=unknown,offline")
+    assert city.deeds[-1] == "exported points.xlsx, generation A, classes 1, states offline/unknown"
+    city.scope = "/"
+    await city.ask("GET", f"/points.csv?organisation={'x' * 20}", 404)
+
+
+async def test_tiles_have_tags_and_tell_where_states_stood(city: City) -> None:
+    items = await fill(city)
+    tile = await city.ask("GET", "/tiles/points/18/216413/99540.mvt")
+    assert tile.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    whole = await city.ask("GET", "/tiles/points/0/0/0.mvt?kinds=camera&classes=1")
+    layers = mapbox_vector_tile.decode(whole.content)
+    assert layers["clusters"]["features"][0]["properties"]["count"] == 3
+    await city.ask(
+        "GET", "/tiles/points/0/0/0.mvt?kinds=camera&classes=1", 304, headers={"if-none-match": whole.headers["etag"]}
+    )
+    assert whole.headers["cache-control"].startswith("private")
+    await city.ask("GET", "/tiles/points/0/0/0.mvt?kinds=none", 204)
+    await city.ask("GET", "/tiles/points/1/5/0.mvt", 422)
+    states = await city.ask("GET", f"/states?since={whole.headers['x-cursor']}")
+    assert (states["changes"], states["reset"]) == ([], False)
+    where = await city.ask("GET", "/map")
+    assert where["base"] == "builtin"
+    assert where["bounds"][0] == pytest.approx(117.2, abs=0.001)
+    assert 3 <= where["zoom"] <= 16
+    ring = [[117.0, 39.0], [117.4, 39.0], [117.4, 39.2], [117.0, 39.2], [117.0, 39.0]]
+    east = {"code": "990102", "name": "东区"}
+    shape = {"type": "Feature", "properties": east, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    base = {"type": "FeatureCollection", "features": [shape]}
+    one = await city.ask("POST", "/imports?kind=divisions", 201, content=json.dumps(base))
+    await city.settle()
+    await city.ask("POST", f"/imports/{one['id']}/publish", 202)
+    await city.settle()
+    cut = await city.ask("GET", "/tiles/base/8/211/97.mvt")
+    assert mapbox_vector_tile.decode(cut.content)["divisions"]["features"][0]["properties"]["name"] == "东区"
+    await city.ask("GET", "/tiles/base/8/211/97.mvt", 304, headers={"if-none-match": cut.headers["etag"]})
+    assert (await city.ask("GET", "/divisions"))["items"] == [{"code": "990102", "name": "东区", "parent": "990100"}]
+    assert len(items) == 3
+
+
+async def test_devices_are_adopted_and_their_states_travel(city: City) -> None:
+    registry = city.registry
+    device = await registry.meet("gb28181", NVR, address="10.0.0.2:5060", transport="udp", vendor="示例")
+    now = registry.now_us()
+    await registry.reconcile(
+        device.id, [CatalogueItem(channel_id=code(1), name="门", at_us=now, is_on=True)], complete=True
+    )
+    listed = (await city.ask("GET", "/devices?status=waiting"))["items"]
+    assert {
+        "id", "gateway", "device_id", "name", "vendor", "model", "version", "transport", "address", "status", "state",
+        "first_seen", "last_seen", "point_count", "policies",
+    } == set(listed[0])  # fmt: skip
+    assert (await city.ask("GET", "/counts"))["waiting_devices"] == 1
+    await city.ask(
+        "POST", f"/devices/{device.id}/adopt", 403, json={"organisation": "city"}, headers={"x-scope": "reader"}
+    )
+    await city.ask("POST", f"/devices/{device.id}/adopt", 404, json={"organisation": "nobody"})
+    adopted = await city.ask("POST", f"/devices/{device.id}/adopt", json={"organisation": "city", "name": "北门"})
+    assert (adopted["status"], adopted["name"], adopted["point_count"]) == ("adopted", "北门", 1)
+    before = (await city.ask("GET", "/states"))["cursor"]
+    registry.note([Evidence(device_key("gb28181", NVR), EvidenceKind.KEEPALIVE, now)])
+    registry.live.tick(now)
+    after = await city.ask("GET", f"/states?since={before}")
+    point = (await city.ask("GET", "/points?state=online"))["items"][0]
+    assert [(change[0], change[1]) for change in after["changes"]] == [(point["id"], "online")]
+    assert (await city.ask("GET", "/states?bbox=0,0,1,1"))["changes"] == []
+    assert (await city.ask("GET", "/states?since=old-1"))["reset"] is True
+    detail = await city.ask("GET", f"/devices/{device.id}")
+    assert (detail["organisation"]["id"], detail["evidence"]["state"]) == ("city", "online")
+    policies = await city.ask("PATCH", f"/devices/{device.id}/policies", json={"transport": "udp", "keepalive_s": 30})
+    assert (policies["transport"], policies["charset"], policies["keepalive_s"]) == ("udp", "auto", 30.0)
+    await city.ask("PATCH", f"/devices/{device.id}/policies", 422, json={"transport": "pigeon"})
+    channels = await city.ask("GET", f"/devices/{device.id}/channels")
+    assert [(c["channel_id"], c["point"]) for c in channels["items"]] == [(code(1), point["id"])]
+    assert (await city.ask("POST", f"/devices/{device.id}/refuse"))["status"] == "refused"
+    assert city.deeds.count("adopt") == 3
+
+
+async def test_faults_are_listed_and_findings_follow(city: City) -> None:
+    one = await city.ask(
+        "POST",
+        "/imports?kind=points",
+        201,
+        content=table([row(1), row(1, 设备名称="同码"), row(2, 经度="0", 纬度="0")]),
+    )
+    await city.settle()
+    failed = await city.ask("GET", f"/imports/{one['id']}")
+    assert (failed["status"], failed["error_rows"]) == ("failed", 1)
+    assert {"row": 4, "column": "经度", "value": "0.0", "rule": "DQ06", "severity": "error",
+            "message": "经纬度为 (0, 0)"} in failed["faults"]  # fmt: skip
+    first = await city.ask("GET", f"/imports/{one['id']}/faults?limit=1")
+    second = await city.ask("GET", f"/imports/{one['id']}/faults?limit=1000&cursor={first['next']}")
+    assert len(first["items"]) + len(second["items"]) == failed["fault_count"]
+    await city.ask("POST", f"/imports/{one['id']}/publish", 409)
+    await city.ask("POST", f"/imports/{one['id']}/publish", 202, json={"skip_faulty": True})
+    await city.settle()
+    found = await city.ask("GET", "/findings?rule=DQ03")
+    assert len(found["items"]) == 2
+    assert (await city.ask("GET", "/imports"))["items"][0]["skipped"] == 1
+
+
+async def test_who_has_no_scope_sees_nothing_on_any_route(city: City) -> None:
+    items = await fill(city)
+    device = await city.registry.meet("gb28181", NVR, address="10.0.0.2:5060", transport="udp")
+    other = await city.registry.add_organisation(name="西区", kind=OrgKind.DISTRICT)
+    assert len((await city.registry.devices(Everything)).items) == 1
+    for scope in ("none", other.org_path):
+        city.scope = scope
+        for path in ("/points", "/devices", "/findings", "/imports"):
+            assert (await city.ask("GET", path))["items"] == []
+        point = f"/points/{items[0]['id']}"
+        views = [point + part for part in ("", "/evidence", "/history", "/versions")]
+        for path in (*views, f"/devices/{device.id}", f"/devices/{device.id}/channels", "/organisations?parent=city"):
+            await city.ask("GET", path, 404)
+        await city.ask("PATCH", f"/points/{items[0]['id']}", 404, json={"version": 1, "changes": {"name": "x"}})
+        await city.ask("POST", f"/devices/{device.id}/adopt", 404, json={"organisation": "city"})
+        counts = await city.ask("GET", "/counts")
+        assert (counts["total"], counts["waiting_devices"]) == (0, 0)
+        assert (await city.ask("GET", "/search?q=人民"))["items"] == []
+        assert (await city.ask("GET", "/tiles/points/0/0/0.mvt")).content == b""
+        assert (await city.ask("GET", "/points.csv")).text.count("\n") == 1
+        assert (await city.ask("GET", "/states"))["changes"] == []

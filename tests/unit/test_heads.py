@@ -1,0 +1,109 @@
+"""Who moves a head: one at a time, a higher rank first, free again after a while, every movement ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from anwang.access import Access, Address, Gateway, Heads, Holder, Ptz, PtzOrder
+from anwang.kernel.errors import Conflict
+from anwang.kernel.ids import PointId
+
+HERE = PointId("here")
+MOVE = PtzOrder(act=Ptz.MOVE, pan=0.5)
+
+
+class Dome:
+    """A gateway that only notes what it is told."""
+
+    name = "dome"
+
+    def __init__(self) -> None:
+        self.told: list[Ptz] = []
+
+    async def ptz(self, address: Address, order: PtzOrder) -> None:
+        """See Gateway."""
+        self.told.append(order.act)
+
+
+class Room:
+    """Heads over a dome, and what was announced."""
+
+    def __init__(self, hold_seconds: float) -> None:
+        self.dome, access = Dome(), Access()
+        access.register(cast(Gateway, self.dome))
+        self.said: list[str | None] = []
+        self.more = asyncio.Event()
+        self.heads = Heads(access, on_change=self._changed, hold_seconds=hold_seconds)
+
+    def _changed(self, point: PointId, holder: Holder | None) -> None:
+        assert point == HERE
+        self.said.append(None if holder is None else holder.name)
+        self.more.set()
+
+    async def order(self, who: str, rank: int, order: PtzOrder = MOVE, ms: int = 5000) -> None:
+        address = Address(point=HERE, gateway="dome", device="d", channel="c")
+        await self.heads.order(address, order, actor=who, name=who, rank=rank, ms=ms)
+
+    async def until(self, said: Sequence[str | None]) -> None:
+        async with asyncio.timeout(20):
+            while self.said != list(said):
+                self.more.clear()
+                await self.more.wait()
+
+
+async def test_a_holder_is_announced_once_and_keeps_others_of_the_same_rank_away() -> None:
+    room = Room(hold_seconds=60)
+    for _ in range(3):
+        await room.order("wang", 99)
+    assert room.said == ["wang"]
+    with pytest.raises(Conflict, match="wang moves this camera"):
+        await room.order("li", 99)
+    with pytest.raises(Conflict):
+        await room.order("zhao", 98)
+    assert room.said == ["wang"] and room.dome.told == [Ptz.MOVE] * 3
+    held = room.heads.holder(HERE)
+    assert held is not None and held.name == "wang"
+    room.heads.close()
+
+
+async def test_a_higher_rank_takes_it_over_and_all_are_told() -> None:
+    room = Room(hold_seconds=60)
+    await room.order("li", 98)
+    await room.order("wang", 99)
+    with pytest.raises(Conflict):
+        await room.order("li", 98)
+    assert room.said == ["li", "wang"]
+    room.heads.close()
+
+
+async def test_it_is_free_again_when_nobody_gives_orders_and_the_movement_has_ended() -> None:
+    room = Room(hold_seconds=0.2)
+    await room.order("wang", 99, ms=100)
+    await room.until(["wang", None])
+    assert room.heads.holder(HERE) is None
+    async with asyncio.timeout(20):
+        while room.dome.told.count(Ptz.STOP) < 2:
+            await asyncio.sleep(0.01)
+    assert room.dome.told == [Ptz.MOVE, Ptz.STOP, Ptz.STOP]
+    await room.order("li", 98)
+    assert room.said == ["wang", None, "li"]
+    room.heads.close()
+
+
+def test_a_city_goes_before_a_district_and_an_operator_before_a_viewer() -> None:
+    from anwang.governance import Role
+    from anwang.media.http.live import rank_of
+
+    def actor(role: Role, path: str) -> Any:
+        return type("Someone", (), {"role": role, "org_path": path})
+
+    assert (
+        rank_of(actor(Role.OPERATOR, "/"))
+        > rank_of(actor(Role.OPERATOR, "/a/"))
+        > rank_of(actor(Role.OPERATOR, "/a/b/"))
+    )
+    assert rank_of(actor(Role.OPERATOR, "/a/b/c/d/e/")) > rank_of(actor(Role.VIEWER, "/"))

@@ -1,0 +1,189 @@
+import { App, Drawer, Tabs } from 'antd'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { DeviceDetail, Id } from '../api/types'
+import { useCan } from '../governance/session'
+import { EvidenceList } from '../registry/EvidenceList'
+import { StateHistory } from '../registry/StateHistory'
+import { Act } from '../shared/Act'
+import { Copyable } from '../shared/Copyable'
+import { Face, Failed, Loading } from '../shared/Face'
+import { count, stamp } from '../shared/format'
+import { StateMark } from '../shared/StateMark'
+import { AdoptForm } from './AdoptForm'
+import { Messages } from './Messages'
+import { OwnPassword } from './OwnPassword'
+import { Policies } from './Policies'
+import { useDevice, useRefuse, useSync } from './queries'
+import { Source } from './Source'
+import './access.css'
+
+/** The gateway whose devices talk SIP. */
+const SIP_GATEWAY = 'gb28181'
+/** The gateway of cameras by address. */
+const RTSP_GATEWAY = 'rtsp'
+
+export function DeviceDrawer({ id, onClose }: { id: Id | null; onClose: () => void }) {
+  const { t } = useTranslation()
+  const device = useDevice(id)
+  return (
+    <Drawer
+      open={id !== null}
+      onClose={onClose}
+      size={680}
+      mask={false}
+      getContainer={false}
+      rootStyle={{ position: 'absolute' }}
+      styles={{ header: { padding: '0 16px', height: 48, flex: 'none' }, body: { padding: '8px 16px 16px' } }}
+      destroyOnHidden
+      title={device.data ? device.data.name || device.data.device_id : t('access:device')}
+      extra={device.data ? <StateMark state={device.data.evidence.state} label /> : null}
+    >
+      {device.data ? (
+        <Known key={device.data.id} device={device.data} readAt={device.dataUpdatedAt} />
+      ) : device.error ? (
+        <Failed error={device.error} retry={() => void device.refetch()} />
+      ) : (
+        <Loading />
+      )}
+    </Drawer>
+  )
+}
+
+function Known({ device, readAt }: { device: DeviceDetail; readAt: number }) {
+  const { t } = useTranslation()
+  return (
+    <Tabs
+      className="device-tabs"
+      items={[
+        { key: 'state', label: t('access:part.state'), children: <State device={device} readAt={readAt} /> },
+        {
+          key: 'history',
+          label: t('registry:history.title'),
+          children: <StateHistory subject={{ of: 'devices', id: device.id }} />,
+        },
+        {
+          key: 'messages',
+          label: t('access:part.messages'),
+          children:
+            device.gateway === SIP_GATEWAY ? (
+              <Messages device={device.id} />
+            ) : (
+              <Face kind="empty" text={t('access:message.no_sip', { gateway: device.gateway })} />
+            ),
+        },
+        ...(device.gateway === RTSP_GATEWAY
+          ? [{ key: 'source', label: t('access:part.source'), children: <Source device={device} /> }]
+          : [
+              {
+                key: 'policies',
+                label: t('access:part.policies'),
+                children: (
+                  <>
+                    <Policies device={device} />
+                    {device.gateway === SIP_GATEWAY ? <OwnPassword device={device.id} /> : null}
+                  </>
+                ),
+              },
+            ]),
+      ]}
+    />
+  )
+}
+
+function State({ device, readAt }: { device: DeviceDetail; readAt: number }) {
+  const { t } = useTranslation()
+  const can = useCan()
+  const sync = useSync()
+  return (
+    <>
+      <dl className="facts device-facts">
+        <dt>{t('access:column.device')}</dt>
+        <dd>
+          <Copyable text={device.device_id} />
+        </dd>
+        <dt>{t('access:column.make')}</dt>
+        <dd>
+          {[device.vendor, device.model, device.version].filter(Boolean).join(' · ') || t('access:unsaid')}
+        </dd>
+        <dt>{t('access:column.address')}</dt>
+        <dd>
+          {device.address ? (
+            <>
+              <Copyable text={device.address} />{' '}
+              <span className="muted">{device.transport.toUpperCase()}</span>
+            </>
+          ) : (
+            <span className="muted">{t('access:yet_to_come')}</span>
+          )}
+        </dd>
+        {device.organisation ? (
+          <>
+            <dt>{t('access:organisation')}</dt>
+            <dd>{device.organisation.name}</dd>
+          </>
+        ) : null}
+        <dt>{t('access:column.points')}</dt>
+        <dd>
+          {count(device.point_count)}{' '}
+          {device.gateway === SIP_GATEWAY && device.status === 'adopted' ? (
+            <Act
+              size="small"
+              loading={sync.isPending}
+              reason={can.adopt ? null : t('shared:not_allowed')}
+              run={() => sync.mutate(device.id)}
+            >
+              {t('access:sync')}
+            </Act>
+          ) : null}
+        </dd>
+        <dt>{t('access:column.first_seen')}</dt>
+        <dd>{stamp(device.first_seen)}</dd>
+      </dl>
+      <EvidenceList evidence={device.evidence} readAt={readAt} />
+      <Standing device={device} />
+    </>
+  )
+}
+
+/** Whether it may come at all. */
+function Standing({ device }: { device: DeviceDetail }) {
+  const { t } = useTranslation()
+  const { modal } = App.useApp()
+  const can = useCan()
+  const [asked, setAsked] = useState(false)
+  const refuse = useRefuse()
+  const denied = can.adopt ? null : t('shared:not_allowed')
+  return (
+    <div className="row-acts">
+      {device.status === 'adopted' ? null : (
+        <Act size="small" type="primary" reason={denied} run={() => setAsked(true)}>
+          {t('access:adopt_as')}
+        </Act>
+      )}
+      {device.status === 'refused' ? null : (
+        <Act
+          size="small"
+          danger
+          reason={denied}
+          loading={refuse.isPending}
+          run={() =>
+            void modal.confirm({
+              title: t('access:refuse_title', { device: device.device_id }),
+              content: t('access:refuse_text'),
+              okText: t('access:refuse'),
+              okButtonProps: { danger: true },
+              cancelText: t('shared:cancel'),
+              onOk: () => refuse.mutate(device.id),
+            })
+          }
+        >
+          {t('access:refuse')}
+        </Act>
+      )}
+      {asked ? (
+        <AdoptForm device={device} home={device.organisation ?? null} onClose={() => setAsked(false)} />
+      ) : null}
+    </div>
+  )
+}

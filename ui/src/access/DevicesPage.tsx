@@ -1,0 +1,98 @@
+import { Input } from 'antd'
+import { useDeferredValue, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useCan } from '../governance/session'
+import { ExportMenu } from '../registry/ExportMenu'
+import { ImportWizard } from '../registry/imports/ImportWizard'
+import { Act } from '../shared/Act'
+import { PageHead } from '../shared/PageHead'
+import { useAddress } from '../shared/useAddress'
+import { useWaitingDevices } from '../shell/counts'
+import { AddDevice } from './AddDevice'
+import { AdoptedList } from './AdoptedList'
+import { DeviceDrawer } from './DeviceDrawer'
+import { RefusalList } from './RefusalList'
+import { WaitingList } from './WaitingList'
+
+const TABS = ['waiting', 'adopted', 'import', 'refusals'] as const
+type Tab = (typeof TABS)[number]
+
+/** Devices that ask to come in, those that are in, those turned away; and points by file. */
+export function Component() {
+  const { t } = useTranslation()
+  const can = useCan()
+  const [search, , put] = useAddress()
+  const waiting = useWaitingDevices()
+  const [adding, setAdding] = useState(false)
+  const asked = TABS.find((name) => name === search.get('tab'))
+  const tab: Tab = asked ?? (waiting > 0 ? 'waiting' : 'adopted')
+  const q = search.get('q') ?? ''
+  const query = useDeferredValue(q)
+  const open = (device: string | null) => put({ device })
+  return (
+    <div className="pane">
+      <PageHead
+        title={t('access:title')}
+        tab={tab}
+        onTab={(next) => put({ tab: next, q: null })}
+        tabs={[
+          {
+            key: 'waiting',
+            label: (
+              <>
+                {t('access:tab.waiting')}{' '}
+                <span className={waiting > 0 ? 'figure figure-wait' : 'figure'}>{waiting}</span>
+              </>
+            ),
+          },
+          { key: 'adopted', label: t('access:tab.adopted') },
+          { key: 'import', label: t('access:tab.import') },
+          { key: 'refusals', label: t('access:tab.refusals') },
+        ]}
+      >
+        {tab === 'waiting' || tab === 'adopted' ? (
+          <Search key={tab} text={q} onText={(text) => put({ q: text })} />
+        ) : null}
+        <Act type="primary" reason={can.adopt ? null : t('shared:not_allowed')} run={() => setAdding(true)}>
+          {t('access:add.open')}
+        </Act>
+        <ExportMenu />
+      </PageHead>
+      {tab === 'waiting' ? <WaitingList q={query} chosen={search.get('device')} onOpen={open} /> : null}
+      {tab === 'adopted' ? <AdoptedList q={query} chosen={search.get('device')} onOpen={open} /> : null}
+      {tab === 'import' ? (
+        <ImportWizard id={search.get('import')} onJob={(id) => put({ import: id, tab: 'import' })} />
+      ) : null}
+      {tab === 'refusals' ? <RefusalList /> : null}
+      {adding ? (
+        <AddDevice
+          onClose={() => setAdding(false)}
+          onAdded={(device) => {
+            setAdding(false)
+            put({ tab: 'adopted', q: null, device })
+          }}
+        />
+      ) : null}
+      <DeviceDrawer id={search.get('device')} onClose={() => open(null)} />
+    </div>
+  )
+}
+
+/** Keeps what is typed itself: the address follows a moment later. */
+function Search({ text, onText }: { text: string; onText: (text: string) => void }) {
+  const { t } = useTranslation()
+  const [typed, setTyped] = useState(text)
+  return (
+    <Input.Search
+      allowClear
+      style={{ width: 280 }}
+      placeholder={t('access:search')}
+      aria-label={t('access:search')}
+      value={typed}
+      onChange={(event) => {
+        setTyped(event.target.value)
+        onText(event.target.value)
+      }}
+    />
+  )
+}

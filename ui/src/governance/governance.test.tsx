@@ -1,0 +1,110 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { render, screen } from '@testing-library/react'
+import userEvent from '@testing-library/user-event'
+import { App as AntApp } from 'antd'
+import { MemoryRouter, Route, Routes } from 'react-router'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { setLanguage, startLanguage } from '../i18n'
+import { LoginPage, safeNext } from './LoginPage'
+import { useSession, useSignOut } from './session'
+
+beforeAll(() => startLanguage('en'))
+beforeEach(() => setLanguage('en'))
+afterEach(() => vi.unstubAllGlobals())
+
+it.each([
+  ['/map?point=1', '/map?point=1'],
+  [null, '/'],
+  ['', '/'],
+  ['//evil.example', '/'],
+  ['/\\evil.example', '/'],
+  ['https://evil.example', '/'],
+  ['map', '/'],
+])('after sign-in %s leads to %s', (next, to) => expect(safeNext(next)).toBe(to))
+
+describe('sign-in', () => {
+  function serve(password: string) {
+    let inside = false
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      if (url === '/api/v1/session' && init.method === 'POST') {
+        inside = (JSON.parse(init.body as string) as { password: string }).password === password
+        return Promise.resolve(
+          inside
+            ? Response.json({ token: 't', expires_at: '2026-11-23T00:00:00Z' })
+            : Response.json({ kind: 'unauthenticated', reason: 'no', hint: null }, { status: 401 }),
+        )
+      }
+      return Promise.resolve(
+        inside
+          ? Response.json({ user: { display_name: 'Wang' }, can: {}, city: '安澜市' })
+          : Response.json({ kind: 'unauthenticated', reason: 'sign in', hint: null }, { status: 401 }),
+      )
+    })
+  }
+  const show = () =>
+    render(
+      <AntApp>
+        <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+          <MemoryRouter initialEntries={['/login?next=%2Fdevices']}>
+            <Routes>
+              <Route path="/login" element={<LoginPage />} />
+              <Route path="/devices" element={<p>the devices</p>} />
+            </Routes>
+          </MemoryRouter>
+        </QueryClientProvider>
+      </AntApp>,
+    )
+  const fill = async (password: string) => {
+    const user = userEvent.setup()
+    await user.click(screen.getByLabelText('User name'))
+    await user.paste('wang')
+    await user.click(screen.getByLabelText('Password'))
+    await user.paste(password)
+    await user.click(screen.getByRole('button', { name: 'Sign in' }))
+  }
+
+  it('leads where one was going', async () => {
+    serve('right-password')
+    show()
+    await fill('right-password')
+    expect(await screen.findByText('the devices')).toBeDefined()
+  })
+  it('says that it was wrong, and not which of the two', async () => {
+    serve('right-password')
+    show()
+    await fill('wrong')
+    expect((await screen.findByRole('alert')).textContent).toContain('User name or password is wrong')
+  })
+})
+
+describe('signing out', () => {
+  function Room() {
+    const session = useSession()
+    const signOut = useSignOut()
+    if (session.data === null) return <p>nobody</p>
+    return <button onClick={() => signOut.mutate()}>{session.data?.user.display_name ?? '…'}</button>
+  }
+
+  it.each([
+    ['goes through', 204],
+    ['meets a dead server', 503],
+  ])('forgets who was here and what they read, also when it %s', async (_, status) => {
+    vi.stubGlobal('fetch', (_url: string, init: RequestInit) =>
+      Promise.resolve(
+        init.method === 'DELETE'
+          ? new Response(null, { status })
+          : Response.json({ user: { display_name: 'Wang' }, can: {}, city: '' }),
+      ),
+    )
+    const client = new QueryClient()
+    client.setQueryData(['points'], ['secret'])
+    render(
+      <QueryClientProvider client={client}>
+        <Room />
+      </QueryClientProvider>,
+    )
+    await userEvent.click(await screen.findByText('Wang'))
+    expect(await screen.findByText('nobody')).toBeDefined()
+    expect(client.getQueryData(['points'])).toBeUndefined()
+  })
+})

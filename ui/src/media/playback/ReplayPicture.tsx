@@ -1,0 +1,96 @@
+import { Button } from 'antd'
+import { useEffect, useRef, type ReactNode } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { Id } from '../../api/types'
+import { clock as clockText } from '../../shared/format'
+import type { MasterClock } from '../player/MasterClock'
+import type { Tracks } from '../player/PlaybackPlayer'
+import { usePlayback } from '../player/usePlayback'
+import { useVoice, type Sound } from '../player/useSound'
+import { VideoFace } from '../tile/VideoFace'
+import { Watermark } from '../tile/Watermark'
+import { said } from '../../said/said'
+
+interface ReplayPictureProps {
+  point: Id
+  clock: MasterClock
+  sound: Sound
+  /** Told what is being played, when it is known or changes. */
+  onTracks: (tracks: Tracks) => void
+  /** Why nothing is recorded where the clock stands, as far as the time axis knows. */
+  gap?: { text: string; detail: string | null } | null
+  /** Offered in a gap besides going on after it: the nearest recording. */
+  offers?: ReactNode
+}
+
+/** A recorded picture led by a clock, with its faces. */
+export function ReplayPicture({ point, clock, sound, onTracks, gap = null, offers }: ReplayPictureProps) {
+  const { t } = useTranslation()
+  const video = useRef<HTMLVideoElement>(null)
+  const { state, tracks, again } = usePlayback(video, point, clock)
+  useVoice(video, sound.audible, sound.volume)
+  useEffect(() => onTracks(tracks), [tracks, onTracks])
+  return (
+    <>
+      <video ref={video} muted playsInline hidden={state.is === 'gap' || state.is === 'refused'} />
+      {state.is === 'ready' || state.is === 'buffering' ? <Watermark /> : null}
+      {face()}
+    </>
+  )
+
+  function face() {
+    switch (state.is) {
+      case 'ready':
+        return null
+      case 'buffering':
+        return <span className="tile-badge tile-buffering">{t('media:play.buffering')}</span>
+      case 'loading':
+        return <VideoFace kind="loading" text={t('media:play.loading')} />
+      case 'gap': {
+        const { until } = state
+        return (
+          <VideoFace kind="empty" text={gap?.text ?? t('media:play.nothing_here')} detail={gap?.detail}>
+            {offers ??
+              (until === null ? null : (
+                <Button size="small" onClick={() => clock.seek(until)}>
+                  {t('media:play.goes_on', { time: clockText(until) })}
+                </Button>
+              ))}
+          </VideoFace>
+        )
+      }
+      case 'refused':
+        if (state.kind === 'not_found')
+          return (
+            <VideoFace
+              kind="empty"
+              text={gap?.text ?? (said(state.reason) || t('media:play.nothing_here'))}
+              detail={gap?.detail ?? said(state.hint)}
+            >
+              {offers}
+            </VideoFace>
+          )
+        return (
+          <VideoFace
+            kind="forbidden"
+            text={said(state.reason) || t('shared:not_allowed')}
+            detail={said(state.hint) || t('shared:face.ask_admin')}
+          >
+            <Button size="small" onClick={again}>
+              {t('shared:face.retry')}
+            </Button>
+          </VideoFace>
+        )
+      case 'unsupported':
+        return <VideoFace kind="failed" text={t('media:live.unsupported', { codec: state.codec })} />
+      case 'failed':
+        return (
+          <VideoFace kind="failed" text={t('media:play.failed')} detail={said(state.reason)}>
+            <Button size="small" onClick={again}>
+              {t('shared:face.retry')}
+            </Button>
+          </VideoFace>
+        )
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { useTranslation } from 'react-i18next'
+import { useSearchParams } from 'react-router'
+import { UsersTab } from '../governance/UsersTab'
+import { PageHead } from '../shared/PageHead'
+import { HealthTab } from './HealthTab'
+import { SettingsTab } from './SettingsTab'
+import './system.css'
+
+const TABS = ['health', 'users', 'settings'] as const
+
+/** How the platform is, who may use it, and how it is set. */
+export function Component() {
+  const { t } = useTranslation()
+  const [search, setSearch] = useSearchParams()
+  const tab = TABS.find((name) => name === search.get('tab')) ?? 'health'
+  return (
+    <div className="pane">
+      <PageHead
+        title={t('system:title')}
+        tab={tab}
+        onTab={(next) => setSearch({ tab: next }, { replace: true })}
+        tabs={TABS.map((key) => ({ key, label: t(`system:tab.${key}`) }))}
+      />
+      {tab === 'health' ? <HealthTab /> : null}
+      {tab === 'users' ? <UsersTab /> : null}
+      {tab === 'settings' ? <SettingsTab /> : null}
+    </div>
+  )
+}
