@@ -170,6 +170,12 @@ class Ledger:
         known = await heads.load()
         ledger._loop = asyncio.get_running_loop()
         notes = await asyncio.to_thread(ledger._chain.open, known)
+        if not ledger.head.seq and ledger.chain not in known:  # a copy made, or a crash, in its first second knows it
+            try:
+                await heads.save(ledger.head)
+            except BaseException:
+                ledger._chain.close()
+                raise
         ledger._thread = threading.Thread(target=ledger._write, name="ledger", daemon=True)
         ledger._thread.start()
         if notes:

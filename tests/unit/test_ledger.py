@@ -73,6 +73,16 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/*.ledger"))
 
 
+async def test_a_chain_is_known_before_its_first_row(tmp_path: Path) -> None:
+    heads = MemoryHeads()
+    ledger = await opened(tmp_path, heads)
+    copied = await heads.load()  # as a backup in the first second has it
+    await ledger.append(Entry(kind="opened", user="u"))
+    assert verify(tmp_path, copied).faults == []
+    assert [fault.what for fault in verify(tmp_path, {}).faults] == ["the state database does not know this chain"]
+    await ledger.close()
+
+
 async def test_rows_come_back_and_verify(tmp_path: Path) -> None:
     heads = await written(tmp_path, 20)
     assert len(files_of(tmp_path)) > 2
