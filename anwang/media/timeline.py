@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -26,7 +26,10 @@ LONGEST_US = 31 * 86_400_000_000 + 3_600_000_000
 DEFAULT_PIXELS = 2000
 SETTLE_US = 10_000_000
 """What a stream that is being recorded has received but not yet reported is not missing for so long."""
+NOTICE_US = 30_000_000
+"""So late a lost stream may be noticed, and so long may the next take from its lease to its first picture."""
 MOST_GAPS = 5000
+_NOT_NOTICED = (GapCause.UNKNOWN, GapCause.NOT_PLANNED, GapCause.DELETED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +127,14 @@ def complement(recorded: Sequence[Span], span: Span) -> list[Span]:
 
 
 def explain(
-    missing: Sequence[Span], wanted: Sequence[Span], gaps: Sequence[Gap], *, finest_us: int = 0
+    missing: Sequence[Span], wanted: Sequence[Span], gaps: Sequence[Gap], *, finest_us: int = 0, notice_us: int = 0
 ) -> list[Missing]:
     """Why each missing stretch is missing; the answer covers `missing` exactly, in order.
 
     missing, wanted (what the plans ask for): sorted and disjoint. gaps: written causes, sorted by start; of several at
-    one moment the latest to begin counts. Outside the plan only a deletion is told. Parts shorter than finest_us join
-    the part before them, or behind them at the start.
+    one moment the latest to begin counts. Outside the plan only a deletion is told. A cause is noticed a little after
+    the last picture and ends a little before the next: what is unknown beside it, up to notice_us, has that cause, too.
+    Parts shorter than finest_us join the part before them, or behind them at the start.
     """
     edges = sorted(
         {edge for one in wanted for edge in (one.start, one.end)}
@@ -142,13 +146,30 @@ def explain(
     found: list[Missing] = []
     for stretch in missing:
         inner = edges[bisect_right(edges, stretch.start) : bisect_left(edges, stretch.end)]
-        parts: list[Missing] = []
+        told: list[Missing] = []
         for start, end in zip([stretch.start, *inner], [*inner, stretch.end], strict=True):
             index = bisect_right(starts, start) - 1
             is_wanted = index >= 0 and wanted[index].end > start
             cause, detail = reasons.at(start, is_wanted=is_wanted)
-            _append(parts, Missing(start_us=start, end_us=end, cause=cause, detail=detail), finest_us)
+            told.append(Missing(start_us=start, end_us=end, cause=cause, detail=detail))
+        parts: list[Missing] = []
+        for part in _noticed(told, notice_us):
+            _append(parts, part, finest_us)
         found += parts
+    return found
+
+
+def _noticed(parts: Sequence[Missing], notice_us: int) -> list[Missing]:
+    """Short unknown parts of a stretch have the cause of the part after them, or else of the part before them."""
+    found = list(parts)
+    for step, beside in ((-1, 1), (1, -1)):
+        for at in range(len(found))[::step]:
+            part = found[at]
+            if part.cause is not GapCause.UNKNOWN or part.end_us - part.start_us > notice_us:
+                continue
+            other = found[at + beside] if 0 <= at + beside < len(found) else part
+            if other.cause not in _NOT_NOTICED:
+                found[at] = replace(part, cause=other.cause, detail=other.detail)
     return found
 
 
@@ -249,7 +270,9 @@ class Timeline:
             if until > span.start:
                 past = Span(span.start, min(until, span.end))
                 missing = complement(spans, past)
-                causes = explain(missing, planned(plans[point], past), gaps[point], finest_us=resolution)
+                causes = explain(
+                    missing, planned(plans[point], past), gaps[point], finest_us=resolution, notice_us=NOTICE_US
+                )
             axes.append(
                 Axis(
                     point=point,

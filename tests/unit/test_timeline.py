@@ -88,6 +88,21 @@ def test_a_cause_is_told_only_inside_the_plan() -> None:
     ]
 
 
+def test_what_is_unknown_beside_a_cause_has_it_too() -> None:
+    died = GapCause.CHILD_DIED
+    gaps = [Gap(point=POINT, start_us=20, end_us=30, cause=died), Gap(point=POINT, start_us=90, end_us=95, cause=died)]
+    whole = [Span(0, 200)]
+    assert explain([Span(15, 55)], whole, gaps, notice_us=25, finest_us=20) == [
+        Missing(start_us=15, end_us=55, cause=died)
+    ]
+    told = explain([Span(15, 55), Span(60, 100)], whole, gaps, notice_us=24)
+    assert [(one.start_us, one.end_us, one.cause) for one in told] == [
+        (15, 30, died), (30, 55, GapCause.UNKNOWN), (60, 90, GapCause.UNKNOWN), (90, 100, died),
+    ]  # fmt: skip
+    unplanned = explain([Span(0, 60)], [Span(10, 20)], [], notice_us=25)
+    assert [one.cause for one in unplanned] == [GapCause.NOT_PLANNED, GapCause.UNKNOWN, GapCause.NOT_PLANNED]
+
+
 def test_units_of_a_range_are_checked() -> None:
     assert check_range(Span(BASE, BASE + 5)) == Span(BASE, BASE + 5)
     with pytest.raises(Invalid, match="milliseconds"):
