@@ -567,7 +567,7 @@ function Transport({
         aria-label={t('media:play.typed')}
         title={t('media:play.typed')}
         onFocus={(event) => {
-          setTyped(stamp(clock.at))
+          setTyped(event.target.value) // what stands there: another text would take the selection away
           event.target.select()
         }}
         onChange={(event) => setTyped(event.target.value)}

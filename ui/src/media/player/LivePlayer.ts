@@ -258,7 +258,7 @@ export class LivePlayer {
   #pump(): void {
     const buffer = this.#buffer
     if (buffer === null || buffer.updating) return
-    const next = this.#queue.shift()
+    const next = this.#next()
     if (next === undefined) return
     try {
       if ('mime' in next) {
@@ -279,9 +279,29 @@ export class LivePlayer {
     }
   }
 
+  /** What is appended next: all bytes that wait in a row, at once. The cached group comes as many small messages. */
+  #next(): Queued | undefined {
+    const first = this.#queue.shift()
+    if (first === undefined || 'mime' in first) return first
+    const parts = [first.bytes]
+    for (let one = this.#queue[0]; one !== undefined && 'bytes' in one; one = this.#queue[0]) {
+      parts.push(one.bytes)
+      this.#queue.shift()
+    }
+    if (parts.length === 1) return first
+    const whole = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
+    let at = 0
+    for (const part of parts) {
+      whole.set(new Uint8Array(part), at)
+      at += part.byteLength
+    }
+    return { bytes: whole.buffer }
+  }
+
   #appended(): void {
     if (this.#buffer === null) return
-    this.#steer()
+    // Every seek decodes from the key frame again: none while more is waiting to come in.
+    if (this.#queue.length === 0) this.#steer()
     this.#trim(false)
     this.#pump()
   }

@@ -221,6 +221,24 @@ describe('LivePlayer', () => {
     expect(buffer?.appended).toEqual([1, 2, 3])
     expect(buffer?.types).toHaveLength(1)
   })
+  it('appends what waits in a row at once, and goes to the edge only when nothing waits', () => {
+    const { video, sockets, sources, begin } = stage()
+    const places: number[] = []
+    const bufferedTo = (end: number) => ({ length: 1, start: () => 0, end: () => end })
+    Object.defineProperty(video, 'buffered', { get: () => bufferedTo(4) })
+    Object.defineProperty(video, 'currentTime', {
+      get: () => places.at(-1) ?? 0,
+      set: (at: number) => places.push(at),
+    })
+    begin()
+    const buffer = sources[0]?.buffers[0]
+    for (let i = 0; i < 6; i++) sockets[0]?.onmessage?.(bytes(10 + i))
+    buffer?.done()
+    expect(buffer?.appended).toEqual([10, 11 + 12 + 13 + 14 + 15])
+    expect(places).toEqual([])
+    buffer?.done()
+    expect(places).toHaveLength(1)
+  })
   it('reports the first picture once, and marks a picture that stands still for three seconds', () => {
     const { player, sockets, begin, show } = stage()
     begin()
