@@ -89,9 +89,9 @@ def _cameras(city: City, amount: int) -> list[dict[str, Any]]:
     with city.client("operator") as api:
 
         def found() -> list[dict[str, Any]] | None:
-            query = {"kind": "camera", "state": "online", "limit": 200}
+            query = {"kind": "camera", "state": "online", "limit": "200"}
             items = api.get("/points", params=query).json()["items"]
-            fit = []
+            fit: list[dict[str, Any]] = []
             for item in items:
                 if item["recording"] or "sub" not in item["streams"] or len(fit) == amount:
                     continue

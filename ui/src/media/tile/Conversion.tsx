@@ -6,7 +6,7 @@ export function Conversion({ from, to, live }: { from: string; to: string; live:
   const { t } = useTranslation()
   return (
     <Popover
-      trigger={['hover', 'focus', 'click']}
+      trigger={['hover', 'focus']}
       styles={{ container: { maxWidth: 340 } }}
       title={t('media:conversion.title', { from, to })}
       content={
