@@ -97,7 +97,7 @@ async def test_a_turn_is_bounded_and_a_fault_stops_nothing_else(archive: Archive
     await plant(archive, plays, 400)
     await upkeep.turn()
     assert upkeep.failing == {"sweep": "the database is away"}
-    assert upkeep.forgotten == {"plays": 2, "gaps": 2}
+    assert upkeep.forgotten == {"plays": 2, "gaps": 2, "marks": 0}
 
 
 async def test_it_turns_at_start_and_then_every_hour(archive: Archive) -> None:
