@@ -172,6 +172,30 @@ class Preset:
     name: str
 
 
+class SignalKind(StrEnum):
+    """What sort of thing a device reports."""
+
+    ALARM = "alarm"
+    MOTION = "motion"
+    ANALYSIS = "analysis"
+    """Its own video analysis: a line crossed, an object left."""
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A raw report (信号) about a point: what may become an alarm, and what a recording plan on event waits for.
+
+    at_us: when it happened by the device's clock; received_us: when we heard of it. text: the device's words.
+    """
+
+    point: PointId
+    kind: SignalKind
+    at_us: int
+    received_us: int
+    text: str = ""
+
+
 class Gateway(Protocol):
     """A family of devices behind one protocol."""
 

@@ -27,6 +27,7 @@ from anwang.app.accounts import AccountsFollow
 from anwang.app.archive import before_upgrade, resume_merges
 from anwang.app.claim import Claim
 from anwang.app.engines import data_folder, key_file, open_objects, open_series, open_state
+from anwang.app.heard import Heard
 from anwang.app.marks import AxisMarks
 from anwang.app.notices import Notices
 from anwang.app.places import RegistryPlaces
@@ -57,6 +58,7 @@ from anwang.media import (
     RecordingLooks,
     Reindex,
     SegmentIndex,
+    Signals,
     Snapshots,
     Streams,
     Timeline,
@@ -91,7 +93,7 @@ from anwang.web.api import build_api
 from anwang.web.events import Events
 from anwang.web.health import Health
 from anwang.web.listener import Listener
-from anwang.wire.gb28181 import Ssrc, StreamKind
+from anwang.wire.gb28181 import AlarmNotify, Ssrc, StreamKind
 
 log = logs.get(__name__)
 
@@ -289,6 +291,7 @@ class Platform:
             clock=clock,
             plays=self.plays,
             index=self.index,
+            signals=self.signals,
             keeper=keeper,
             resume_merges=None if stores.embedded is None else partial(resume_merges, data, stores.series),
         )
@@ -360,13 +363,15 @@ class Platform:
             on_outcome=self._on_outcome,
         )
         self.recorder.attach(self.streams)
+        self.signals = Signals(stores.media, clock, wake=self.recorder.called)
+        self.heard = Heard(self.registry, self.signals, clock)
         self.footage = Footage(index=self.index, objects=stores.objects, growing=self.recorder.growing)
         self.timeline = Timeline(
             index=self.index,
             plans=self.plans,
             clock=clock,
             growing=self.recorder.growing,
-            marks=AxisMarks(lambda points, span: self.retention.held(points, span)),
+            marks=AxisMarks(self.signals, lambda points, span: self.retention.held(points, span)),
         )
         self.decoders = DecodePool()
         self.conversions = Conversions(run=run, most=wanted.transcodes, most_queued=wanted.viewer_queue)
@@ -391,7 +396,7 @@ class Platform:
             password_of=self.device_secrets.of,
             sip_host=self._sip_host,
             adopt_under=lambda device: CITY if settings.adopt else None,
-            on_signal=self.notices.signal,
+            on_signal=self._on_signal,
             on_media_end=self._on_media_end,
         )
         self.gateway.past.on_sent = self.streams.sent_by_device
@@ -478,6 +483,10 @@ class Platform:
         if address.gateway == self.rtsp.name:
             self.rtsp.note_stream(address.device, ok, detail)
 
+    def _on_signal(self, device: str, alarm: AlarmNotify) -> None:
+        self.notices.signal(device, alarm)
+        self.heard.alarm(device, alarm)
+
     def _watched_sources(self) -> set[str]:
         """RTSP sources whose stream runs now: they need no probe."""
         return {
@@ -520,6 +529,8 @@ class Platform:
                 ("evidence", self._note_evidence()),
                 ("traces", self._store_traces()),
                 ("notices", self.notices.run()),
+                ("heard", self.heard.run()),
+                ("signals", self.signals.run()),
                 ("retention", self.retention.run()),
                 ("upkeep", self.upkeep.run()),
                 ("salvage", self._salvage()),
@@ -557,6 +568,7 @@ class Platform:
         await self.children.stop()
         try:
             await self.recorder.flush()
+            await self.signals.flush()
         except Exception as err:
             log.error("the last segments are not indexed: run `anwang media reindex`", error=str(err))
         for task in tasks:

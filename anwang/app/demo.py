@@ -33,6 +33,10 @@ log = logs.get(__name__)
 WRITE_SECONDS = 120.0
 RECORDED = 4
 """Cameras recorded from the start, so that playback has something to show within a minute."""
+ON_EVENT = 2
+"""Cameras after those that are recorded only while something moves in their picture."""
+ALARM_SECONDS = 15.0
+"""Between two alarms of the showcase's cameras, which take turns."""
 PEOPLE = {
     Role.ADMINISTRATOR: ("admin", "系统管理员"),
     Role.OPERATOR: ("operator", "值班员"),
@@ -181,6 +185,7 @@ class Demo:
         command = [sys.executable, "-m", "anwang.democity", *self._arguments()]
         command += ["--host", beside(self.options.host), "--port", str(gateway.port), "--server-id", gateway.server_id]
         command += ["--domain", gateway.domain, "--control", str(self.data / "city" / "control.sock")]
+        command += ["--alarms", str(ALARM_SECONDS)]
         if self.options.misbehave:
             command += ["--misbehave", str(self.options.misbehave)]
         if self.options.video is not None:
@@ -221,17 +226,18 @@ class Demo:
         """Plans for the first few of the showcase, once; the recorder waits until they can be had."""
         if await platform.plans.current(limit=1):
             return
-        chosen: list[PointId] = []
-        for code in self.city.showcase()[:RECORDED]:
-            chosen += [view.point.id for view in await platform.registry.by_code(Everything, code)]
-        for point in chosen:
+        chosen: list[tuple[PointId, Mode]] = []
+        for number, code in enumerate(self.city.showcase()[: RECORDED + ON_EVENT]):
+            mode = Mode.CONTINUOUS if number < RECORDED else Mode.ON_EVENT
+            chosen += [(view.point.id, mode) for view in await platform.registry.by_code(Everything, code)]
+        for point, mode in chosen:
             await platform.plans.add(
                 Plan(
                     id="",
                     version=0,
                     point=point,
                     point_class=None,
-                    mode=Mode.CONTINUOUS,
+                    mode=mode,
                     stream="main",
                     priority=5,
                     weekly=(),

@@ -31,6 +31,30 @@ class PlatformMetrics(Collector):
         yield GaugeMetricFamily("anwang_planned_streams", "Streams that the plans want recorded", wanted)
         yield CounterMetricFamily("anwang_recorded_bytes", "Bytes of sealed segments", p.recorder.recorded_bytes)
         yield CounterMetricFamily("anwang_media_child_deaths", "Media processes that died", p.children.deaths)
+        yield CounterMetricFamily("anwang_event_recordings", "Recordings that an event began", p.recorder.calls)
+        yield CounterMetricFamily(
+            "anwang_event_recordings_rested",
+            "Events that prolonged no recording, because it had lasted as long as its plan allows",
+            p.recorder.rested,
+        )
+        yield _labelled("anwang_signals", "Reports of devices about their points", "kind", p.signals.heard_of)
+        yield CounterMetricFamily(
+            "anwang_signals_merged", "Reports that joined a mark of the same minute", p.signals.merged
+        )
+        yield _labelled(
+            "anwang_signals_lost",
+            "Reports that left no mark",
+            "why",
+            {
+                "unwritten": p.signals.unmarked,
+                "crowded": p.heard.dropped,
+                "no point": p.heard.unplaced,
+            },
+        )
+        yield CounterMetricFamily(
+            "anwang_signal_write_failures", "Writes of marks that failed and were tried again", p.signals.failures
+        )
+        yield GaugeMetricFamily("anwang_signals_waiting", "Marks that wait to be written", p.signals.waiting)
         feeds = p.streams.feeds()
         yield GaugeMetricFamily("anwang_open_streams", "Streams open now", len(feeds))
         lost = sum(feed.flow.lost for feed in feeds if feed.flow is not None)
@@ -59,7 +83,7 @@ class PlatformMetrics(Collector):
             "anwang_garbage_objects", "Objects of deleted recordings still to be deleted", p.upkeep.left_objects
         )
         forgotten = CounterMetricFamily("anwang_upkeep_forgotten", "Old rows that upkeep deleted", labels=["what"])
-        for what in ("plays", "gaps"):
+        for what in ("plays", "gaps", "marks"):
             forgotten.add_metric([what], p.upkeep.forgotten[what])
         yield forgotten
         failures = CounterMetricFamily(

@@ -17,7 +17,7 @@ from anwang.gateways import gb28181, rtsp
 from anwang.governance import Verified, verify
 from anwang.governance.store import StateHeads
 from anwang.kernel.errors import AnwangError, Conflict
-from anwang.media import Plays, Rebuilt, RecordingKeeper, Reindex, SegmentIndex
+from anwang.media import Plays, Rebuilt, RecordingKeeper, Reindex, SegmentIndex, Signals
 from anwang.runtime import logs, secrets
 from anwang.runtime.clock import Clock
 from anwang.runtime.settings import Settings
@@ -33,7 +33,7 @@ MOST_ROUNDS = 20
 """Deletions of MOST_ROWS in one turn: 100,000 rows an hour at most, so that others get to the database in between."""
 
 
-TASKS = ("sweep", "plays", "gaps", "merges")
+TASKS = ("sweep", "plays", "gaps", "marks", "merges")
 
 
 class Upkeep:
@@ -45,6 +45,7 @@ class Upkeep:
         clock: Clock,
         plays: Plays,
         index: SegmentIndex,
+        signals: Signals,
         keeper: RecordingKeeper,
         gaps_kept: timedelta,
         resume_merges: Callable[[], Awaitable[None]] | None = None,
@@ -53,6 +54,7 @@ class Upkeep:
         self._clock = clock
         self._plays = plays
         self._index = index
+        self._signals = signals
         self._keeper = keeper
         self._gaps_kept = gaps_kept
         self._resume_merges = resume_merges
@@ -73,16 +75,18 @@ class Upkeep:
         clock: Clock,
         plays: Plays,
         index: SegmentIndex,
+        signals: Signals,
         keeper: RecordingKeeper,
         resume_merges: Callable[[], Awaitable[None]] | None = None,
     ) -> Upkeep:
-        """As the settings want it: causes of gaps live as long as any recording beside them."""
+        """As the settings want it: causes of gaps and marks live as long as any recording beside them."""
         kept = settings.retention
         days = max(kept.gap_days, kept.minimum_days, kept.class_1_days, kept.class_2_days, kept.class_3_days)
         return cls(
             clock=clock,
             plays=plays,
             index=index,
+            signals=signals,
             keeper=keeper,
             gaps_kept=timedelta(days=days),
             resume_merges=resume_merges,
@@ -103,7 +107,7 @@ class Upkeep:
         await self._task("sweep", self._sweep())
         await self._task("plays", self._forget("plays", lambda: self._plays.forget(now, limit=MOST_ROWS)))
         await self._task("gaps", self._forget("gaps", lambda: self._index.forget_gaps(gaps_before, limit=MOST_ROWS)))
-
+        await self._task("marks", self._forget("marks", lambda: self._signals.forget(gaps_before, limit=MOST_ROWS)))
         if self._resume_merges is not None:
             await self._task("merges", self._resume_merges())
 

@@ -36,6 +36,7 @@ def options_of(arguments: Sequence[str]) -> tuple[CityOptions, bool]:
     parser.add_argument("--ramp", type=float, default=12.0, help="seconds over which devices begin to register")
     parser.add_argument("--heartbeat", type=float, default=60.0, help="seconds between keep-alives")
     parser.add_argument("--misbehave", type=float, default=0.0, help="share of devices that begin with a fault")
+    parser.add_argument("--alarms", type=float, default=0.0, help="seconds between alarms of its showcase; 0: none")
     parser.add_argument("--profile", action="append", default=[], help="NAME[=VALUE]: what all of them do wrong")
     parser.add_argument("--video", type=Path, help="show this file (H.264 or H.265) instead of drawn pictures")
     parser.add_argument("--control", type=Path, help="Unix socket for orders")
@@ -56,6 +57,7 @@ def options_of(arguments: Sequence[str]) -> tuple[CityOptions, bool]:
         ramp_s=found.ramp,
         heartbeat_s=found.heartbeat,
         misbehave=found.misbehave,
+        alarm_every_s=found.alarms,
         profiles=[profile_of(text) for text in found.profile],
         video=found.video,
         control=found.control,

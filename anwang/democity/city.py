@@ -37,6 +37,7 @@ class CityOptions:
     platform's SIP address; host must be numeric. domain: empty means the first ten digits of server_id. rtsp_port: 0
     lets the system choose; None leaves the RTSP cameras out. scale: share of the points, 0..1. ramp_s: devices begin to
     register spread over so many seconds. misbehave: share of devices with a fault of their own from the start.
+    alarm_every_s: the cameras of its showcase take turns in seeing something move; 0: none does by itself.
     profiles: what all of them do wrong. video: a file to show instead of drawn pictures.
     """
 
@@ -54,6 +55,7 @@ class CityOptions:
     ramp_s: float = 12.0
     heartbeat_s: float = 60.0
     misbehave: float = 0.0
+    alarm_every_s: float = 0.0
     profiles: Sequence[tuple[Fault, float]] = ()
     video: Path | None = None
     control: Path | None = None
@@ -143,6 +145,21 @@ class Running:
             if number % 8 == 7:
                 await asyncio.sleep(pause * 8)
 
+    async def see_things_move(self) -> None:
+        """The cameras of the showcase report motion, one after the other, for ever."""
+        seeing = [
+            (line, code, channel)
+            for channel in self.city.showcase
+            for line in self.lines
+            for code, member in line.members.items()
+            if channel in member.mind.cameras
+        ]
+        while seeing:
+            for line, code, channel in seeing:
+                await self.clock.sleep(self.options.alarm_every_s)
+                if line.members[code].registration.is_registered:
+                    line.alarm(code, channel=channel, method=5, alarm_type=2, priority=3, words="移动侦测")
+
     async def close(self) -> None:
         """Stop everything."""
         for line in self.lines:
@@ -182,6 +199,8 @@ async def run_city(options: CityOptions, *, tell: Callable[[Answer], None] | Non
             if options.control:
                 group.create_task(running.control.serve(options.control))
             group.create_task(_report(running, say))
+            if options.alarm_every_s > 0:
+                group.create_task(running.see_things_move())
             await _outlive(parent)
             raise _ParentGone
     except* _ParentGone:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from anwang.media.plays import Play, PlayMessage, Plays, PlayStep
     from anwang.media.recorder import Recorder
     from anwang.media.reindex import Rebuilt, Reindex
+    from anwang.media.signals import Signals
     from anwang.media.snapshot import DecodePool, Snapshots
     from anwang.media.timeline import Event, Hold, Timeline
     from anwang.media.trace import PlayTrace, judge
@@ -60,6 +61,7 @@ _HOMES = {
     "Reindex": "reindex",
     "Segment": "model",
     "SegmentIndex": "index",
+    "Signals": "signals",
     "Snapshots": "snapshot",
     "Streams": "live",
     "Timeline": "timeline",
@@ -98,6 +100,7 @@ __all__ = [
     "Reindex",
     "Segment",
     "SegmentIndex",
+    "Signals",
     "Snapshots",
     "Streams",
     "Timeline",

@@ -80,6 +80,13 @@ class Record(_Message, tag="record"):
     segment_seconds: float = 60.0
 
 
+class Arm(_Message, tag="arm"):
+    """Keep the last seconds of a stream in memory, for a recording to begin with; 0: no more."""
+
+    stream: str
+    seconds: float
+
+
 class Drop(_Message, tag="drop"):
     """Forget a stream: close its sockets, seal its segment."""
 
@@ -279,7 +286,7 @@ class Watch(_Message, tag="watch"):
     stream: str
 
 
-ToChild = Reserve | Amend | Fetch | Record | Drop | Quiet | Cut | Begin | Finish | Stop | Watch
+ToChild = Reserve | Amend | Fetch | Record | Arm | Drop | Quiet | Cut | Begin | Finish | Stop | Watch
 FromChild = Hello | Reserved | Refused | Connected | FirstPacket | Ready | Flow | Done | Sealed | Progress | Lost | Odd
 
 

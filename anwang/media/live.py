@@ -30,6 +30,7 @@ from anwang.kernel.ids import PlayId, PointId, uuid7
 from anwang.media.children import Child, Children
 from anwang.media.control import (
     Amend,
+    Arm,
     Connected,
     Done,
     Drop,
@@ -96,6 +97,8 @@ class Feed:
     linger: asyncio.TimerHandle | None = None
     recorders: int = 0
     """Leases that want it written; plans for both streams of a point that has one share it."""
+    armed: dict[Lease, float] = field(default_factory=dict)
+    """Leases that want the last seconds kept, and how many."""
     stretch: Stretch | None = None
     """Of a recording on the device: what was asked for. Such a feed has one lease and ends with it."""
     sent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -135,10 +138,20 @@ class Lease:
             Record(stream=feed.id, on=on, point=feed.point, name=feed.stream.value, segment_seconds=segment_seconds)
         )
 
+    def arm(self, seconds: float) -> None:
+        """Have the child keep the last seconds for a recording to begin with. Raises Unavailable."""
+        self.feed.armed[self] = seconds
+        self._tell_arm()
+
+    def _tell_arm(self) -> None:
+        self.feed.child.send(Arm(stream=self.feed.id, seconds=max(self.feed.armed.values(), default=0.0)))
+
     def close(self) -> None:
         """Give it back."""
         if not self._closed:
             self._closed = True
+            if self.feed.armed.pop(self, None) is not None and not self.feed.over.is_set() and self.feed.child.alive:
+                self._tell_arm()
             self._streams._release(self.feed)
 
 

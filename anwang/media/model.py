@@ -19,6 +19,8 @@ class GapCause(StrEnum):
     """Why a stretch of the plan has no recording."""
 
     NOT_PLANNED = "not_planned"
+    NO_EVENT = "no_event"
+    """The plan waits for an event, and none came: no fault."""
     DEVICE_OFFLINE = "device_offline"
     STREAM_LOST = "stream_lost"
     NO_KEY_FRAME = "no_key_frame"

@@ -17,7 +17,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Integer, Row, Table, Text
 
-from anwang.kernel.errors import Conflict, Invalid, NotFound, Unsupported
+from anwang.kernel.errors import Conflict, Invalid, NotFound
 from anwang.kernel.ids import PointId, uuid7
 from anwang.kernel.times import BEIJING, Span, from_micros, to_micros
 from anwang.media.index import join
@@ -36,6 +36,9 @@ recording_plan = Table(
     Column("weekly", Json, nullable=False),  # list of Hours; empty unless mode is schedule
     Column("stream", Text, nullable=False),  # "main" or "sub"
     Column("priority", Integer, nullable=False),  # 1 is given up last when disk or bandwidth runs out, 9 first
+    Column("pre_s", Integer, nullable=False, server_default="10"),  # on event: seconds recorded from before it
+    Column("post_s", Integer, nullable=False, server_default="30"),  # on event: seconds recorded after the last one
+    Column("most_s", Integer, nullable=False, server_default="1800"),  # on event: seconds after which it ends anyhow
     Column("since_us", BigInteger, nullable=False),  # from when this version holds
     Column("until_us", BigInteger),  # until when; NULL: it holds now
     sa.UniqueConstraint("id", "version"),
@@ -43,6 +46,8 @@ recording_plan = Table(
 sa.Index("ix_recording_plan_point", recording_plan.c.point)
 
 FULL_DAY_MIN = 1440
+MOST_PRE_S = 60
+"""What is kept from before an event lies in memory."""
 
 
 class Mode(StrEnum):
@@ -51,7 +56,7 @@ class Mode(StrEnum):
     CONTINUOUS = "continuous"
     SCHEDULE = "schedule"
     ON_EVENT = "on_event"
-    """Only while something asks for it; so nothing is missing when nothing asked. Nothing can ask yet: refused."""
+    """Only while a signal of the point asks for it; so nothing is missing when nothing asked."""
 
 
 class Hours(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +68,12 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a recording plan. since_us, until_us: when this version holds; until_us None: it holds now."""
+    """One version of a recording plan. since_us, until_us: when this version holds; until_us None: it holds now.
+
+    pre_s, post_s, most_s: of a plan on event. Recording begins so long before the event (the stream is kept running and
+    its last seconds in memory; 0: the stream is opened only then), ends so long after the last event, and after most_s
+    in any case: then it rests until the point was quiet for post_s.
+    """
 
     id: str
     version: int
@@ -73,6 +83,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     weekly: tuple[Hours, ...] = ()
     stream: str = "main"
     priority: int = 5
+    pre_s: int = 10
+    post_s: int = 30
+    most_s: int = 1800
     since_us: int = 0
     until_us: int | None = None
 
@@ -81,9 +94,7 @@ def planned(plans: Sequence[Plan], span: Span) -> list[Span]:
     """When these plans want a recording within the span; sorted, disjoint."""
     wanted: list[tuple[int, int]] = []
     for plan in plans:
-        valid = span.overlap(
-            Span(plan.since_us, max(plan.since_us, span.end if plan.until_us is None else plan.until_us))
-        )
+        valid = _valid(plan, span)
         if valid is None:
             continue
         if plan.mode is Mode.CONTINUOUS:
@@ -91,6 +102,16 @@ def planned(plans: Sequence[Plan], span: Span) -> list[Span]:
         elif plan.mode is Mode.SCHEDULE:
             wanted += _hours_in(plan.weekly, valid)
     return [Span(start, end) for start, end in join(wanted)]
+
+
+def waiting(plans: Sequence[Plan], span: Span) -> list[Span]:
+    """When these plans wait for an event within the span; sorted, disjoint."""
+    held = (_valid(plan, span) for plan in plans if plan.mode is Mode.ON_EVENT)
+    return [Span(start, end) for start, end in join((one.start, one.end) for one in held if one is not None)]
+
+
+def _valid(plan: Plan, span: Span) -> Span | None:
+    return span.overlap(Span(plan.since_us, max(plan.since_us, span.end if plan.until_us is None else plan.until_us)))
 
 
 def _hours_in(weekly: Sequence[Hours], span: Span) -> list[tuple[int, int]]:
@@ -112,15 +133,19 @@ def _hours_in(weekly: Sequence[Hours], span: Span) -> list[tuple[int, int]]:
 
 
 def check(plan: Plan) -> Plan:
-    """The plan, if it can hold. Raises Invalid, Unsupported."""
-    if plan.mode is Mode.ON_EVENT:
-        raise Unsupported("recording on events is not possible yet", "choose continuous, or a schedule")
+    """The plan, if it can hold. Raises Invalid."""
     if (plan.point is None) == (plan.point_class is None):
         raise Invalid("a plan holds for a point or for a class", "give one of point and point_class")
     if plan.stream not in ("main", "sub"):
         raise Invalid(f"no stream {plan.stream[:32]!r}", "main or sub")
     if not 1 <= plan.priority <= 9:
         raise Invalid(f"priority {plan.priority}", "1 (kept longest) to 9")
+    if not 0 <= plan.pre_s <= MOST_PRE_S:
+        raise Invalid(f"{plan.pre_s} seconds before an event", f"0 to {MOST_PRE_S}")
+    if not 5 <= plan.post_s <= 3600:
+        raise Invalid(f"{plan.post_s} seconds after an event", "5 to 3600")
+    if not plan.post_s <= plan.most_s <= 86_400:
+        raise Invalid(f"at most {plan.most_s} seconds on event", "no less than after one event, up to 86400")
     if (plan.mode is Mode.SCHEDULE) != bool(plan.weekly):
         raise Invalid("weekly hours belong to a schedule, and a schedule needs them")
     if len(plan.weekly) > 64:
@@ -256,6 +281,9 @@ def _to_plan(row: Row[Any]) -> Plan:
         weekly=msgspec.convert(row.weekly, tuple[Hours, ...]),
         stream=row.stream,
         priority=row.priority,
+        pre_s=row.pre_s,
+        post_s=row.post_s,
+        most_s=row.most_s,
         since_us=row.since_us,
         until_us=row.until_us,
     )

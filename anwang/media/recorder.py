@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from anwang.access import Stream
 from anwang.kernel.errors import AnwangError, Exhausted, Unavailable
@@ -16,7 +16,7 @@ from anwang.media.control import Progress, Sealed
 from anwang.media.index import Gap, SegmentIndex
 from anwang.media.live import Lease, Streams
 from anwang.media.model import GapCause, Growing, Segment, unpack_key_frames
-from anwang.media.plans import Plan, Plans, planned
+from anwang.media.plans import Mode, Plan, Plans, planned
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 
@@ -60,14 +60,44 @@ class _Listed:
     feed: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the plans want of a stream now. always: recorded, whatever happens; else on event."""
+
+    always: bool
+    pre_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _OnEvent:
+    """How long a point is recorded after an event, and at most."""
+
+    post_s: float
+    most_s: float
+
+
+@dataclass(slots=True)
+class _Call:
+    """A point was called by events: the first, and the last so far. Seconds of the monotonic clock."""
+
+    since_s: float
+    last_s: float
+
+
 @dataclass(slots=True)
 class _Kept:
-    """One recorded stream. task: the loop that keeps its lease."""
+    """One stream that is recorded, or will be on event.
+
+    task: the loop that keeps its lease. is_missing: it could not be recorded although it was due, so a gap lasts.
+    """
 
     point: PointId
     stream: Stream
+    wish: _Wish
     task: asyncio.Task[None] | None = None
     recording: bool = False
+    is_missing: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 TASKS = ("plans", "stop", "index", "record", "gaps")
@@ -107,6 +137,12 @@ class Recorder:
         self._wanted_points: set[PointId] = set()
         self._guarded: set[PointId] = set()
         self._is_stop_explained = False
+        self._on_event: dict[PointId, _OnEvent] = {}
+        self._calls: dict[PointId, _Call] = {}
+        self.calls = 0
+        """Recordings that an event began, since the start."""
+        self.rested = 0
+        """Events that prolonged nothing, because their recording had lasted as long as its plan allows."""
         self._listed: dict[PointId, dict[SegmentId, _Listed]] = {}
         self._sealed: list[Segment] = []
         self._changed = asyncio.Event()
@@ -159,7 +195,37 @@ class Recorder:
 
     def counts(self) -> tuple[int, int]:
         """How many streams are recorded now, and how many should be."""
-        return sum(1 for k in self._kept.values() if k.recording), len(self._kept)
+        due = [kept for kept in self._kept.values() if self._is_due(kept)]
+        return sum(1 for kept in due if kept.recording), len(due)
+
+    def called(self, point: PointId) -> None:
+        """Something happened at a point: where its plan says so, it is recorded now, or for longer. Never waits."""
+        how = self._on_event.get(point)
+        if how is None:
+            return
+        now = self._clock.monotonic()
+        call = self._calls.get(point)
+        if call is None or now - call.last_s >= how.post_s:
+            self.calls += 1
+            self._calls[point] = _Call(now, now)
+        else:
+            # what never stops is recorded for so long, and again when it has been quiet
+            self.rested += now - call.since_s >= how.most_s
+            call.last_s = now
+        for kept in self._kept.values():
+            if kept.point == point:
+                kept.changed.set()
+
+    def _called_for(self, point: PointId) -> float:
+        """Seconds for which a point will still be recorded on event; 0 where it is not."""
+        call, how = self._calls.get(point), self._on_event.get(point)
+        if call is None or how is None:
+            return 0.0
+        return max(0.0, min(call.last_s + how.post_s, call.since_s + how.most_s) - self._clock.monotonic())
+
+    def _is_due(self, kept: _Kept) -> bool:
+        """Whether it should be recorded now."""
+        return kept.wish.always or self._called_for(kept.point) > 0
 
     @property
     def waiting(self) -> int:
@@ -308,26 +374,46 @@ class Recorder:
                 found.append((plan, [p for p in await self._points_of(plan.point_class or "") if p not in own]))
         return found
 
-    def _wanted(self, plans: Sequence[tuple[Plan, Sequence[PointId]]]) -> set[Key]:
-        """Every stream that a plan wants now."""
+    def _wanted(self, plans: Sequence[tuple[Plan, Sequence[PointId]]]) -> dict[Key, _Wish]:
+        """Every stream that a plan wants now, or when something happens."""
         now = self._clock.micros()
-        return {
-            (point, Stream(plan.stream))
-            for plan, points in plans
-            if planned([plan], Span(now, now + 1))
-            for point in points
+        wanted: dict[Key, _Wish] = {}
+        on_event: dict[PointId, _OnEvent] = {}
+        for plan, points in plans:
+            always = bool(planned([plan], Span(now, now + 1)))
+            if not always and plan.mode is not Mode.ON_EVENT:
+                continue
+            for point in points:
+                before = wanted.get((point, Stream(plan.stream)), _Wish(False))
+                pre_s = 0 if always else plan.pre_s
+                wanted[point, Stream(plan.stream)] = _Wish(before.always or always, max(before.pre_s, pre_s))
+                if not always:
+                    on_event.setdefault(point, _OnEvent(plan.post_s, plan.most_s))
+        self._on_event = on_event
+        at_s = self._clock.monotonic()
+        self._calls = {
+            point: call
+            for point, call in self._calls.items()
+            if point in on_event and at_s - call.last_s < on_event[point].post_s
         }
+        return wanted
 
-    async def _follow(self, wanted: Collection[Key]) -> None:
-        self._guarded.clear()
+    async def _follow(self, wanted: Mapping[Key, _Wish]) -> None:
+        if self._guarded:
+            await self._index.close_gaps(sorted(self._guarded - _always(wanted)), self._clock.micros())
+            self._guarded.clear()
         for kept in self._kept.values():
             if kept.task is not None and kept.task.done():
                 log.error("the recording of a stream had ended by itself and begins again", point=kept.point)
                 kept.task = asyncio.create_task(self._keep(kept))
-        for point, stream in wanted - self._kept.keys():
-            kept = self._kept[point, stream] = _Kept(point=point, stream=stream)
+        for key, wish in wanted.items():
+            if (known := self._kept.get(key)) is not None and known.wish != wish:
+                known.wish = wish
+                known.changed.set()
+        for point, stream in wanted.keys() - self._kept.keys():
+            kept = self._kept[point, stream] = _Kept(point=point, stream=stream, wish=wanted[point, stream])
             kept.task = asyncio.create_task(self._keep(kept))
-        ended = self._kept.keys() - wanted
+        ended = self._kept.keys() - wanted.keys()
         if ended:
             await self._let_go(ended)
             # what no plan wants is not missing, whatever the cause was
@@ -349,7 +435,9 @@ class Recorder:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
-    async def _explain_the_stop(self, plans: Sequence[tuple[Plan, Sequence[PointId]]], wanted: Collection[Key]) -> None:
+    async def _explain_the_stop(
+        self, plans: Sequence[tuple[Plan, Sequence[PointId]]], wanted: Mapping[Key, _Wish]
+    ) -> None:
         """Once after the start: from the end of their recordings until now the platform did not run.
 
         When it stopped is the last thing that the index knows of, for what was missing already before.
@@ -366,7 +454,7 @@ class Recorder:
             await self._index.open_gaps(
                 {point: at for point, at in since.items() if at < now}, GapCause.PLATFORM_STOPPED
             )
-            recorded = {point for point, _ in wanted}
+            recorded = _always(wanted)
             await self._index.close_gaps([point for point in points if point not in recorded], now)
         self._is_stop_explained = True
 
@@ -382,36 +470,101 @@ class Recorder:
                 await self._clock.sleep(BACKOFF[-1])
 
     async def _keep_on(self, kept: _Kept) -> None:
-        """Lease, record, wait until it is lost, try again with growing pauses."""
+        """Lease where it is needed, record where it is due; where the stream is lost, try again with growing pauses."""
         streams = self._streams
         if streams is None:
             raise Unavailable("there is nothing to lease from")
         pauses = _pauses()
         while True:
+            while not self._is_needed(kept):
+                await self._close_call(kept)
+                await self._wait(kept)
             try:
                 lease = await streams.open(kept.point, kept.stream, why="record")
             except AnwangError as err:
-                await self._gap(kept.point, GapCause.OPEN_FAILED, err.reason)
-                await self._clock.sleep(next(pauses))
+                if self._is_due(kept):
+                    await self._gap(kept, GapCause.OPEN_FAILED, err.reason)
+                else:
+                    await self._close_call(kept)
+                await self._pause(kept, next(pauses))
                 continue
             self.failing.pop("record", None)
             pauses = _pauses()
             try:
-                await self._record(kept, lease)
+                await self._use(kept, lease)
             finally:
                 lease.close()
+            if not lease.feed.over.is_set():
+                continue  # nothing needs it any more
             cause = lease.feed.cause or GapCause.UNKNOWN
-            await self._gap(kept.point, cause, lease.feed.detail)
+            if self._is_due(kept):
+                await self._gap(kept, cause, lease.feed.detail)
             # a dead child comes back at once: the stream must resume within 3 s
-            await self._clock.sleep(0.2 if cause is GapCause.CHILD_DIED else next(pauses))
+            await self._pause(kept, 0.2 if cause is GapCause.CHILD_DIED else next(pauses))
+
+    def _is_needed(self, kept: _Kept) -> bool:
+        """Whether its stream must run: it is recorded, or its last seconds are kept for the event that may come."""
+        return self._is_due(kept) or kept.wish.pre_s > 0
+
+    async def _pause(self, kept: _Kept, seconds: float) -> None:
+        """Before the next attempt; cut short where an event begins or ends what is due, but not by each of a storm."""
+        if not self._is_due(kept):
+            await self._wait(kept, seconds)
+            return
+        left = seconds if kept.wish.always else min(seconds, self._called_for(kept.point))
+        await self._clock.sleep(left)
+        if not self._is_due(kept):
+            await self._close_call(kept)
+
+    async def _wait(self, kept: _Kept, most_s: float = 0.0) -> None:
+        """Until something about it changes: the plan, an event, the end of its recording, its stream.
+
+        most_s: no longer than this; 0: as long as it takes.
+        """
+        left = most_s or (0.0 if kept.wish.always else self._called_for(kept.point))
+        due: list[asyncio.Task[object]] = [asyncio.create_task(kept.changed.wait())]
+        if left:
+            due.append(asyncio.create_task(self._clock.sleep(left)))
+        try:
+            await asyncio.wait(due, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in due:
+                task.cancel()
+        kept.changed.clear()
+
+    async def _close_call(self, kept: _Kept) -> None:
+        """A recording on event is over: what is missing from now on was not asked for."""
+        if kept.is_missing:
+            kept.is_missing = False
+            await self._recorded_again(kept.point)
+
+    async def _use(self, kept: _Kept, lease: Lease) -> None:
+        """Record while it is due, until the stream is lost or nothing needs it."""
+        lost = asyncio.create_task(lease.lost())
+        armed_s = 0
+        lost.add_done_callback(lambda _: kept.changed.set())
+        try:
+            while not lease.feed.over.is_set() and self._is_needed(kept):
+                if armed_s != kept.wish.pre_s:
+                    armed_s = kept.wish.pre_s
+                    lease.arm(armed_s)
+                if self._is_due(kept):
+                    await self._record(kept, lease)
+                else:
+                    await self._close_call(kept)
+                    await self._wait(kept)
+        finally:
+            lost.cancel()
 
     async def _record(self, kept: _Kept, lease: Lease) -> None:
         lease.record(True, segment_seconds=self._segment_seconds)
         kept.recording = True
         self._on_recording(kept.point, True)
         try:
+            kept.is_missing = False
             await self._recorded_again(kept.point)
-            await lease.lost()
+            while not lease.feed.over.is_set() and self._is_due(kept):
+                await self._wait(kept)
         finally:
             if not lease.feed.over.is_set() and lease.feed.child.alive:
                 lease.record(False)
@@ -424,7 +577,9 @@ class Recorder:
         except Exception as err:  # the recording itself goes on, and what is recorded is not missing
             self._failed("gaps", err)
 
-    async def _gap(self, point: PointId, cause: GapCause, detail: str) -> None:
+    async def _gap(self, kept: _Kept, cause: GapCause, detail: str) -> None:
+        point = kept.point
+        kept.is_missing = True
         if cause in (GapCause.OPEN_FAILED, GapCause.STREAM_LOST) and self._is_offline(point):
             cause = GapCause.DEVICE_OFFLINE
         try:
@@ -433,6 +588,11 @@ class Recorder:
             self._failed("gaps", err)
         else:
             self.failing.pop("gaps", None)
+
+
+def _always(wanted: Mapping[Key, _Wish]) -> set[PointId]:
+    """The points that are recorded whatever happens."""
+    return {point for (point, _), wish in wanted.items() if wish.always}
 
 
 def _pauses() -> Iterator[float]:

@@ -3,6 +3,7 @@
 from anwang.media.index import coding, day, feed, gap, garbage, segment
 from anwang.media.plans import recording_plan
 from anwang.media.plays import play
+from anwang.media.signals import mark
 from anwang.media.walls import saved_wall
 
-__all__ = ["coding", "day", "feed", "gap", "garbage", "play", "recording_plan", "saved_wall", "segment"]
+__all__ = ["coding", "day", "feed", "gap", "garbage", "mark", "play", "recording_plan", "saved_wall", "segment"]

@@ -18,7 +18,7 @@ from anwang.kernel.ids import PointId
 from anwang.kernel.times import BEIJING, Span, from_micros, to_micros
 from anwang.media.index import Gap, SegmentIndex, join
 from anwang.media.model import GapCause, Growing, check_micros
-from anwang.media.plans import Plans, planned
+from anwang.media.plans import Plans, planned, waiting
 from anwang.runtime.clock import Clock
 
 MOST_POINTS = 16
@@ -29,7 +29,9 @@ SETTLE_US = 10_000_000
 NOTICE_US = 30_000_000
 """So late a lost stream may be noticed, and so long may the next take from its lease to its first picture."""
 MOST_GAPS = 5000
-_NOT_NOTICED = (GapCause.UNKNOWN, GapCause.NOT_PLANNED, GapCause.DELETED)
+MOST_EVENTS = 2000
+"""Of each point; the newest."""
+_NOT_NOTICED = (GapCause.UNKNOWN, GapCause.NOT_PLANNED, GapCause.NO_EVENT, GapCause.DELETED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +46,17 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened at a point, for the marks above the axis. end_us: None for a moment."""
+    """Something that happened at a point, for the marks above the axis. end_us: None for a moment.
+
+    count: more than one where it stands for several reports, the last at end_us.
+    """
 
     at_us: int
     end_us: int | None
     kind: str
     id: str
     text: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,8 @@ class Hold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
     """One point's part of the answer. growing: it is being recorded now. causes_cut: there were more than MOST_GAPS
-    written gaps, so the oldest missing stretches may say "unknown".
+    written gaps, so the oldest missing stretches may say "unknown". events_cut: there may be more than MOST_EVENTS, of
+    which these are the newest.
     """
 
     point: PointId
@@ -76,6 +83,7 @@ class Axis:
     holds: Sequence[Hold]
     growing: bool
     causes_cut: bool
+    events_cut: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +109,7 @@ class Marks(Protocol):
     """What others know about these points and times; fulfilled through `app`."""
 
     async def events(self, points: Sequence[PointId], span: Span) -> Mapping[PointId, Sequence[Event]]:
-        """Alarms, state changes and other events."""
+        """Alarms and other events, of each point the newest MOST_EVENTS."""
 
     async def holds(self, points: Sequence[PointId], span: Span) -> Mapping[PointId, Sequence[Hold]]:
         """Protected stretches."""
@@ -127,36 +135,50 @@ def complement(recorded: Sequence[Span], span: Span) -> list[Span]:
 
 
 def explain(
-    missing: Sequence[Span], wanted: Sequence[Span], gaps: Sequence[Gap], *, finest_us: int = 0, notice_us: int = 0
+    missing: Sequence[Span],
+    wanted: Sequence[Span],
+    gaps: Sequence[Gap],
+    *,
+    awaits: Sequence[Span] = (),
+    finest_us: int = 0,
+    notice_us: int = 0,
 ) -> list[Missing]:
     """Why each missing stretch is missing; the answer covers `missing` exactly, in order.
 
-    missing, wanted (what the plans ask for): sorted and disjoint. gaps: written causes, sorted by start; of several at
+    missing, wanted (what the plans ask for), awaits (when they wait for an event: there only what was written, while
+    one was being recorded, is a fault): sorted and disjoint. gaps: written causes, sorted by start; of several at
     one moment the latest to begin counts. Outside the plan only a deletion is told. A cause is noticed a little after
     the last picture and ends a little before the next: what is unknown beside it, up to notice_us, has that cause, too.
     Parts shorter than finest_us join the part before them, or behind them at the start.
     """
     edges = sorted(
-        {edge for one in wanted for edge in (one.start, one.end)}
+        {edge for one in (*wanted, *awaits) for edge in (one.start, one.end)}
         | {one.start_us for one in gaps}
         | {one.end_us for one in gaps if one.end_us is not None}
     )
     starts = [one.start for one in wanted]
+    awaiting = [one.start for one in awaits]
     reasons = _Reasons(gaps)
     found: list[Missing] = []
     for stretch in missing:
         inner = edges[bisect_right(edges, stretch.start) : bisect_left(edges, stretch.end)]
         told: list[Missing] = []
         for start, end in zip([stretch.start, *inner], [*inner, stretch.end], strict=True):
-            index = bisect_right(starts, start) - 1
-            is_wanted = index >= 0 and wanted[index].end > start
-            cause, detail = reasons.at(start, is_wanted=is_wanted)
+            is_wanted, awaits_event = _covers(wanted, starts, start), _covers(awaits, awaiting, start)
+            cause, detail = reasons.at(start, is_wanted=is_wanted or awaits_event)
+            if cause is GapCause.UNKNOWN and awaits_event and not is_wanted:
+                cause = GapCause.NO_EVENT
             told.append(Missing(start_us=start, end_us=end, cause=cause, detail=detail))
         parts: list[Missing] = []
         for part in _noticed(told, notice_us):
             _append(parts, part, finest_us)
         found += parts
     return found
+
+
+def _covers(spans: Sequence[Span], starts: Sequence[int], moment: int) -> bool:
+    index = bisect_right(starts, moment) - 1
+    return index >= 0 and spans[index].end > moment
 
 
 def _noticed(parts: Sequence[Missing], notice_us: int) -> list[Missing]:
@@ -271,7 +293,12 @@ class Timeline:
                 past = Span(span.start, min(until, span.end))
                 missing = complement(spans, past)
                 causes = explain(
-                    missing, planned(plans[point], past), gaps[point], finest_us=resolution, notice_us=NOTICE_US
+                    missing,
+                    planned(plans[point], past),
+                    gaps[point],
+                    awaits=waiting(plans[point], past),
+                    finest_us=resolution,
+                    notice_us=NOTICE_US,
                 )
             axes.append(
                 Axis(
@@ -282,6 +309,7 @@ class Timeline:
                     holds=holds.get(point, ()),
                     growing=growing,
                     causes_cut=len(gaps[point]) == MOST_GAPS,
+                    events_cut=len(events.get(point, ())) >= MOST_EVENTS,
                 )
             )
         return Axes(span=span, resolution_us=resolution, until_us=min(now, span.end), points=axes)

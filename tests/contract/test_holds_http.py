@@ -13,6 +13,7 @@ from anwang.app.marks import AxisMarks
 from anwang.governance import Retention, Rule, Rules
 from anwang.kernel.times import Span, from_micros, rfc3339
 from anwang.media.http import holds
+from anwang.media.signals import Signals
 from anwang.media.timeline import Timeline
 from anwang.web.api import build_api
 from anwang.web.health import Health
@@ -59,7 +60,7 @@ async def test_a_hold_is_placed_shown_and_let_go(archive: Archive, retention: Re
         plans=archive.plans,
         clock=archive.clock,
         growing=archive.live,
-        marks=AxisMarks(retention.held),
+        marks=AxisMarks(Signals(archive.media, archive.clock, wake=lambda point: None), retention.held),
     )
     span = Span(START_US - HOUR_US, START_US + HOUR_US)
     async with await asking(archive, retention, "operator") as operator:

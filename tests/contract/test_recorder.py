@@ -229,6 +229,7 @@ class Line:
         self.refusal: Exception | None = None
         self.open_now: list[Any] = []
         self.orders: list[bool] = []
+        self.armed: list[float] = []
         self.asked = 0
 
     def feeds(self) -> list[Any]:
@@ -246,6 +247,7 @@ class Line:
             feed=feed,
             lost=over.wait,
             record=lambda on, segment_seconds=60.0: self.orders.append(on),
+            arm=self.armed.append,
             close=lambda: self.open_now.remove(feed),
         )
 
@@ -451,3 +453,112 @@ async def test_a_recording_whose_task_ended_begins_again(followed: Followed) -> 
     assert not followed.recorder.is_recording(POINT)
     await followed.turn()
     assert followed.recorder.is_recording(POINT)
+
+
+# --- on event ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def on_event(archive: Archive) -> AsyncIterator[Followed]:
+    """pre 10 s, post 30 s, at most 100 s."""
+    plan = Plan(id="", version=0, point=POINT, point_class=None, mode=Mode.ON_EVENT, most_s=100)
+    await archive.plans.add(plan)
+    one = Followed(archive)
+    await one.turn()
+    yield one
+    await one.recorder._stop()
+
+
+async def test_an_event_begins_a_recording_that_ends_some_time_after_the_last_one(
+    on_event: Followed, archive: Archive
+) -> None:
+    line, recorder = on_event.line, on_event.recorder
+    assert (line.armed, line.orders, recorder.counts()) == ([10], [], (0, 0)), "the stream runs, nothing is missing"
+    recorder.called(PointId("0198a0de-0000-7000-8000-000000000009"))  # another's
+    await on_event.rest()
+    assert line.orders == []
+    recorder.called(POINT)
+    await on_event.rest()
+    assert (line.orders, recorder.counts()) == ([True], (1, 1))
+    await archive.clock.advance(20)
+    recorder.called(POINT)
+    await archive.clock.advance(20)
+    await on_event.rest()
+    assert recorder.is_recording(POINT), "the second event prolonged it"
+    await archive.clock.advance(11)
+    await on_event.rest()
+    assert (line.orders, recorder.counts(), line.asked) == ([True, False], (0, 0), 1)
+    recorder.called(POINT)
+    await on_event.rest()
+    assert line.orders == [True, False, True] and recorder.calls == 2
+    assert await on_event.causes() == []
+
+
+async def test_an_event_that_never_ends_is_recorded_so_long_and_again_after_a_rest(
+    on_event: Followed, archive: Archive
+) -> None:
+    recorder = on_event.recorder
+    for second in range(140):
+        recorder.called(POINT)
+        await archive.clock.advance(1)
+        if second % 10 == 9:
+            await on_event.turn()
+    assert on_event.line.orders == [True, False] and (recorder.calls, recorder.rested) == (1, 40)
+    await archive.clock.advance(31)
+    await on_event.turn()
+    recorder.called(POINT)
+    await on_event.rest()
+    assert on_event.line.orders == [True, False, True]
+
+
+async def test_a_stream_that_fails_is_missing_only_while_an_event_asks_for_it(
+    on_event: Followed, archive: Archive
+) -> None:
+    on_event.line.refusal = Unavailable("it does not answer")
+    on_event.line.lose(GapCause.STREAM_LOST)
+    await on_event.rest()
+    assert await on_event.causes() == [], "no event, no gap"
+    await archive.clock.advance(5)
+    on_event.recorder.called(POINT)
+    await on_event.rest()
+    for _ in range(8):
+        await archive.clock.advance(5)
+        await on_event.rest()
+    [(cause, begun, ended)] = await on_event.causes()
+    assert cause is GapCause.OPEN_FAILED and begun == 5 and ended is not None and 35 <= ended <= 40
+    base = START_US + 7200 * SECOND
+    told = await archive.timeline.missing(POINT, Span(base, base + 45 * SECOND))
+    assert {one.cause for one in told} == {GapCause.NO_EVENT, GapCause.OPEN_FAILED}
+
+
+async def test_without_seconds_before_the_stream_is_opened_only_by_the_event(archive: Archive) -> None:
+    plan = Plan(id="", version=0, point=POINT, point_class=None, mode=Mode.ON_EVENT, pre_s=0)
+    plan = await archive.plans.add(plan)
+    one = Followed(archive)
+    await one.turn()
+    assert one.line.asked == 0
+    one.recorder.called(POINT)
+    await one.rest()
+    assert one.line.orders == [True]
+    await archive.clock.advance(31)
+    await one.rest()
+    assert (one.line.orders, one.line.open_now) == ([True, False], [])
+    # the plan becomes continuous: the same task goes on
+    await archive.plans.change(Plan(id=plan.id, version=1, point=POINT, point_class=None, mode=Mode.CONTINUOUS))
+    await one.turn()
+    assert one.line.orders == [True, False, True]
+    await one.recorder._stop()
+
+
+async def test_a_full_disk_and_a_stop_are_told_for_points_on_event_too(on_event: Followed, archive: Archive) -> None:
+    on_event.may_write = False
+    await on_event.turn()
+    await archive.clock.advance(60)
+    on_event.may_write = True
+    await on_event.turn()
+    assert await on_event.causes() == [(GapCause.DISK_GUARD, 0, 60)]
+    await on_event.recorder._stop()
+    await archive.clock.advance(40)
+    on_event.recorder = on_event.make()
+    await on_event.turn()
+    assert (await on_event.causes())[1:] == [(GapCause.PLATFORM_STOPPED, 60, 100)]

@@ -241,10 +241,19 @@ async def test_plans(site: Site) -> None:
         changed = await client.put(f"/recording-plans/{plan['id']}", json=change)
         assert changed.json()["version"] == 2
         assert (await client.put(f"/recording-plans/{plan['id']}", json=change)).status_code == 409
-        refused = await client.post("/recording-plans", json={"point": POINT, "point_class": None, "mode": "on_event"})
-        assert refused.json()["kind"] == "unsupported", "what would never record anything is not accepted"
-        own = await client.post("/recording-plans", json={"point": POINT, "point_class": None, "mode": "continuous"})
-        assert own.status_code == 201
+        own = await client.post(
+            "/recording-plans",
+            json={
+                "point": POINT,
+                "point_class": None,
+                "mode": "on_event",
+                "on_event": {"pre": 0, "post": 20, "most": 60},
+            },
+        )
+        assert own.status_code == 201 and plan["on_event"] is None
+        assert own.json()["on_event"] == {"pre": 0, "post": 20, "most": 60}
+        kept = await client.put(f"/recording-plans/{own.json()['id']}", json={"version": 1, "mode": "on_event"})
+        assert kept.json()["on_event"] == {"pre": 0, "post": 20, "most": 60}, "what is not named stays"
         listed = (await client.get("/recording-plans", params={"limit": 1})).json()
         rest = (await client.get("/recording-plans", params={"cursor": listed["next"]})).json()
         assert {one["id"] for one in listed["items"] + rest["items"]} == {plan["id"], own.json()["id"]}
@@ -253,13 +262,22 @@ async def test_plans(site: Site) -> None:
             ({"point": None, "point_class": None, "mode": "continuous"}, 400),
             ({"point": None, "point_class": "I", "mode": "schedule"}, 400),
             ({"point": None, "point_class": "I", "mode": "sometimes"}, 400),
+            (
+                {
+                    "point": None,
+                    "point_class": "I",
+                    "mode": "on_event",
+                    "on_event": {"pre": 5, "post": 60, "most": 30},
+                },
+                400,
+            ),
             ({"point": None, "point_class": "I", "mode": "continuous", "colour": "red"}, 400),
         ):
             assert (await client.post("/recording-plans", json=bad)).status_code == status, bad
         assert (await client.delete(f"/recording-plans/{plan['id']}", params={"version": 1})).status_code == 409
         assert (await client.delete(f"/recording-plans/{plan['id']}", params={"version": 2})).status_code == 204
         assert (await client.delete(f"/recording-plans/{plan['id']}", params={"version": 2})).status_code == 404
-    assert len(site.told) == 4
+    assert len(site.told) == 5
     assert len(await site.archive.ledger("changed")) >= 4
     async with site.as_("operator") as client:
         assert (await client.post("/recording-plans", json=body)).status_code == 403

@@ -17,6 +17,7 @@ from anwang.kernel.times import Span
 from anwang.media import Play, Plays, PlayStep, RecordingKeeper
 from anwang.media.index import DAY_US, Gap
 from anwang.media.model import GapCause
+from anwang.media.signals import Signals
 from anwang.runtime.settings import Media, Retention, Settings
 from tests.archive import Archive, fill
 from tests.recordings import POINT, START_US
@@ -31,7 +32,14 @@ def upkeep_of(archive: Archive, settings: Settings, plays: Plays) -> Upkeep:
         rules=Rules({3: Rule(minimum=month, maximum=month)}),
         class_of=lambda point: 3,
     )
-    return Upkeep.of(settings, clock=archive.clock, plays=plays, index=archive.index, keeper=keeper)
+    return Upkeep.of(
+        settings,
+        clock=archive.clock,
+        plays=plays,
+        index=archive.index,
+        signals=Signals(archive.media, archive.clock, wake=lambda point: None),
+        keeper=keeper,
+    )
 
 
 async def plant(archive: Archive, plays: Plays, *days: int) -> None:
@@ -63,7 +71,7 @@ async def test_a_turn_forgets_what_is_old_and_finishes_deletions(archive: Archiv
     await upkeep.turn()
     # causes live as long as the recordings of class I beside them, although twenty days are set
     assert await left(archive, plays) == ([1, 6], [1, 6, 8, 30, 59])
-    assert upkeep.forgotten == {"plays": 5, "gaps": 2}
+    assert upkeep.forgotten == {"plays": 5, "gaps": 2, "marks": 0}
     assert not (archive.folder / segments[0].key).exists()
     assert (upkeep.left_objects, upkeep.failing) == (0, {})
 
@@ -80,7 +88,7 @@ async def test_a_turn_is_bounded_and_a_fault_stops_nothing_else(archive: Archive
     upkeep = upkeep_of(archive, Settings(), plays)
     await upkeep.turn()
     assert upkeep.left_objects == 1
-    assert upkeep.forgotten == {"plays": 1, "gaps": 1}
+    assert upkeep.forgotten == {"plays": 1, "gaps": 1, "marks": 0}
 
     async def fails(*, most: int = 0) -> int:
         raise Unavailable("the database is away")
@@ -89,7 +97,7 @@ async def test_a_turn_is_bounded_and_a_fault_stops_nothing_else(archive: Archive
     await plant(archive, plays, 400)
     await upkeep.turn()
     assert upkeep.failing == {"sweep": "the database is away"}
-    assert upkeep.forgotten == {"plays": 2, "gaps": 2}
+    assert upkeep.forgotten == {"plays": 2, "gaps": 2, "marks": 0}
 
 
 async def test_it_turns_at_start_and_then_every_hour(archive: Archive) -> None:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -396,6 +397,20 @@ async def test_unknown_channels_and_senseless_offers_are_refused(scene: Scene) -
     ended = next(e for e in platform.events if isinstance(e, sip.Ended) and e.call == number)
     assert isinstance(ended.message, sip.Response)
     assert ended.message.status == 488
+
+
+async def test_the_showcase_sees_things_move_by_turns(scene: Scene) -> None:
+    """The recording of a camera on event is called by this, in a demo."""
+    platform, city = scene.platform, scene.city
+    city.options = replace(city.options, alarm_every_s=0.05)
+    moving = asyncio.create_task(city.see_things_move())
+    try:
+        await platform.until(lambda: sum(isinstance(one, gb.AlarmNotify) for one in platform.told) >= 3)
+    finally:
+        moving.cancel()
+    told = [one for one in platform.told if isinstance(one, gb.AlarmNotify)]
+    assert {(one.method, one.alarm_type) for one in told} == {(5, 2)}
+    assert {one.device_id for one in told} <= set(city.city.showcase)
 
 
 async def test_subscribers_hear_what_is_offline_and_alarms_go_out(scene: Scene) -> None:

@@ -24,6 +24,7 @@ from anwang.democity.pictures.osd import draw_clock, read_clock
 from anwang.media.children import Child
 from anwang.media.control import (
     Amend,
+    Arm,
     Drop,
     Fetch,
     FirstPacket,
@@ -214,6 +215,38 @@ async def test_what_is_sent_is_seen_and_stored(tmp_path: Path, transport: str) -
     shown = decode(viewed)
     assert len(shown) == 30
     assert any(sent[i : i + 30] == shown for i in range(len(sent)))
+
+
+async def test_a_recording_begins_with_the_seconds_kept_before_it_and_none_is_stored_twice(tmp_path: Path) -> None:
+    units = clip(9.0)
+    async with running(tmp_path) as (child, told):
+        port = await reserve(child, "s1", "udp")
+        child.send(Amend(stream="s1", ssrc=SSRC, checking="strict", payload="PS"))
+        child.send(Arm(stream="s1", seconds=2.0))
+        playing = asyncio.create_task(play_to(port, "udp", units, speed=1.0))
+        await told.wait(lambda m: isinstance(m, Flow) and m.frames >= 100)
+        asked_us = SystemClock().micros()
+        child.send(Record(stream="s1", on=True, point="p1", name="main"))
+        await asyncio.sleep(1.0)
+        child.send(Record(stream="s1", on=False, point="p1", name="main"))
+        first = await told.wait(lambda m: isinstance(m, Sealed))
+        assert isinstance(first, Sealed)
+        await asyncio.sleep(0.4)
+        child.send(Record(stream="s1", on=True, point="p1", name="main"))
+        await playing
+        child.send(Drop(stream="s1", why="test"))
+        await told.wait(lambda m: isinstance(m, Sealed) and m is not first)
+    second = next(m for m in told.all if isinstance(m, Sealed) and m is not first)
+    # whole groups of one second each
+    assert 1.9 <= (asked_us - first.start_us) / 1e6 <= 3.3
+    assert 2.5 <= (first.end_us - first.start_us) / 1e6 <= 4.6
+    assert second.start_us >= first.end_us - 100_000, "what was recorded is not recorded again"
+    sent = decode_units(units)
+    stored = [decode((tmp_path / "objects" / m.key).read_bytes()) for m in (first, second)]
+    places = [sent.index(pictures[0]) for pictures in stored]
+    for place, pictures in zip(places, stored, strict=True):
+        assert sent[place : place + len(pictures)] == pictures
+    assert places[1] >= places[0] + len(stored[0])
 
 
 def decode_units(units: list[bytes]) -> list[bytes]:

@@ -14,7 +14,7 @@ from anwang.kernel.ids import PointId
 from anwang.kernel.times import BEIJING, Span, to_micros
 from anwang.media.index import Gap, join
 from anwang.media.model import GapCause
-from anwang.media.plans import Hours, Mode, Plan, check, planned
+from anwang.media.plans import Hours, Mode, Plan, check, planned, waiting
 from anwang.media.timeline import Missing, check_range, complement, explain, month_span
 
 POINT = PointId("p")
@@ -103,6 +103,20 @@ def test_what_is_unknown_beside_a_cause_has_it_too() -> None:
     assert [one.cause for one in unplanned] == [GapCause.NOT_PLANNED, GapCause.UNKNOWN, GapCause.NOT_PLANNED]
 
 
+def test_waiting_for_an_event_is_no_fault_unless_one_was_written() -> None:
+    gaps = [Gap(point=POINT, start_us=40, end_us=50, cause=GapCause.STREAM_LOST)]
+    told = explain([Span(0, 100)], [Span(70, 80)], gaps, awaits=[Span(20, 90)], notice_us=30)
+    assert [(one.start_us, one.end_us, one.cause) for one in told] == [
+        (0, 20, GapCause.NOT_PLANNED),
+        (20, 40, GapCause.NO_EVENT),
+        (40, 50, GapCause.STREAM_LOST),
+        (50, 70, GapCause.NO_EVENT),
+        (70, 80, GapCause.UNKNOWN),
+        (80, 90, GapCause.NO_EVENT),
+        (90, 100, GapCause.NOT_PLANNED),
+    ]
+
+
 def test_units_of_a_range_are_checked() -> None:
     assert check_range(Span(BASE, BASE + 5)) == Span(BASE, BASE + 5)
     with pytest.raises(Invalid, match="milliseconds"):
@@ -143,7 +157,9 @@ def test_a_weekly_plan_follows_civil_time() -> None:
     ]
     part = Span(at("2026-11-23T09:00"), at("2026-11-23T09:30"))
     assert planned([one], part) == [part]
-    assert planned([plan(mode=Mode.ON_EVENT)], week) == []
+    on_event = plan(mode=Mode.ON_EVENT, since_us=week.start + 5)
+    assert planned([on_event], week) == []
+    assert waiting([on_event, one], week) == [Span(week.start + 5, week.end)]
 
 
 def test_only_the_version_that_held_counts() -> None:
@@ -161,6 +177,9 @@ def test_only_the_version_that_held_counts() -> None:
         {"point_class": "I"},
         {"stream": "third"},
         {"priority": 0},
+        {"mode": Mode.ON_EVENT, "pre_s": 61},
+        {"mode": Mode.ON_EVENT, "post_s": 4},
+        {"mode": Mode.ON_EVENT, "post_s": 60, "most_s": 59},
         {"mode": Mode.SCHEDULE},
         {"weekly": (Hours(weekdays=(1,), start_min=0, end_min=60),)},
         {"mode": Mode.SCHEDULE, "weekly": (Hours(weekdays=(8,), start_min=0, end_min=60),)},

@@ -312,6 +312,7 @@ export function mediaRoutes(on, { Refusal, missing, may, layouts }) {
                 : [],
             growing: false,
             causes_cut: false,
+            events_cut: false,
           }
         }),
     }

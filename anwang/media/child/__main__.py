@@ -24,6 +24,7 @@ from anwang.media.child.receive import TcpReceiver, UdpReceiver
 from anwang.media.child.recorder import Recording, Writer
 from anwang.media.control import (
     Amend,
+    Arm,
     Begin,
     Codec,
     Cut,
@@ -101,6 +102,9 @@ class MediaChild:
                 self._amend(message)
             case Record():
                 self._record(message)
+            case Arm():
+                if (feed := self._feeds.get(message.stream)) is not None:
+                    feed.arm(message.seconds)
             case Drop():
                 if (feed := self._feeds.get(message.stream)) is not None:
                     self.over(feed)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from anwang.kernel.times import from_micros, rfc3339
+from anwang.media.child.before import Before
 from anwang.media.child.hub import Outlet, WholeOutlet
 from anwang.media.child.receive import Hooks
 from anwang.media.child.recorder import Recording
@@ -79,6 +80,7 @@ class Feed:
         self._fragmenter = Fragmenter(sound=has_sound)
         self._sound = Sound()
         self._init: Init | None = None
+        self._before: Before | None = None
         self._said: set[str] = set()
         self._frames = 0
         self._bytes = 0
@@ -100,13 +102,20 @@ class Feed:
         return Hooks(connected=self._connected, first=self._first, odd=self._odd, units=self._units, ended=self.lose)
 
     def record(self, recording: Recording | None) -> None:
-        """Begin or end recording; a new recording starts at the next key frame."""
+        """Begin or end recording; a new recording starts at the next key frame, or with what `arm` has kept."""
         if self.recording is not None:
             self.recording.end()
         self.recording = recording
         if recording is not None and self._init is not None:
             recording.begin(self._init)
+            if self._before is not None:
+                for fragment, at_us in self._before.taken():
+                    recording.push(fragment, at_us)
         self.pace()
+
+    def arm(self, seconds: float) -> None:
+        """See control.Arm."""
+        self._before = Before(seconds) if seconds > 0 else None
 
     def pace(self) -> None:
         """Read at leisure while nobody watches and a recording, where there is one, is under way."""
@@ -306,6 +315,8 @@ class Feed:
                 "epoch": self._epoch,
             }
             self.outlet.begin(json.dumps(hello).encode(), made.data)
+            if self._before is not None:
+                self._before.clear()  # one segment has one init
             if self.recording is not None:
                 self.recording.begin(made)
             self._tell(
@@ -328,6 +339,8 @@ class Feed:
         self.outlet.push(made.data, is_key=made.is_key)
         if self.recording is not None:
             self.recording.push(made, now_us)
+        elif self._before is not None:  # what is recorded need not be kept: the next recording must not begin with it
+            self._before.push(made, now_us)
 
 
 def _new_from(units: list[Unit]) -> int:

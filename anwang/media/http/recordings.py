@@ -80,13 +80,14 @@ class GapDto(Shape):
 
 
 class EventDto(Shape):
-    """A mark above the axis. end: null for a moment."""
+    """A mark above the axis. end: null for a moment. count: reports that it stands for, the last at its end."""
 
     id: str
     kind: str
     at: datetime
     end: datetime | None
     text: str
+    count: int
 
 
 class HoldDto(Shape):
@@ -100,7 +101,7 @@ class HoldDto(Shape):
 
 class AxisDto(Shape):
     """One point's part of the time axis. growing: it is being recorded now. causes_cut: some old causes were left out,
-    their gaps say "unknown".
+    their gaps say "unknown". events_cut: there may be older marks than these.
     """
 
     id: str
@@ -110,6 +111,7 @@ class AxisDto(Shape):
     holds: list[HoldDto]
     growing: bool
     causes_cut: bool
+    events_cut: bool
 
 
 class TimelineDto(Shape):
@@ -190,8 +192,18 @@ class HoursDto(Shape):
     end_min: int = Field(ge=0, le=1440)
 
 
+class OnEventDto(Shape):
+    """Of a plan on event, in seconds. pre: recorded from before the event, 0: the stream is opened only then. post:
+    after the last event. most: after which it ends in any case, until the point was quiet for `post`.
+    """
+
+    pre: int = Field(ge=0, le=60)
+    post: int = Field(ge=5, le=3600)
+    most: int = Field(ge=5, le=86_400)
+
+
 class NewPlanDto(Shape):
-    """A plan to begin, for a point or for a class. priority: 1 is given up last."""
+    """A plan to begin, for a point or for a class. priority: 1 is given up last. on_event: for that mode only."""
 
     point: str | None
     point_class: str | None = Field(max_length=64)
@@ -199,6 +211,7 @@ class NewPlanDto(Shape):
     weekly: list[HoursDto] = Field(default_factory=list, max_length=64)
     stream: str = Field(default="main", max_length=16)
     priority: int = Field(default=5, ge=1, le=9)
+    on_event: OnEventDto | None = None
 
 
 class ChangePlanDto(Shape):
@@ -209,10 +222,11 @@ class ChangePlanDto(Shape):
     weekly: list[HoursDto] = Field(default_factory=list, max_length=64)
     stream: str = Field(default="main", max_length=16)
     priority: int = Field(default=5, ge=1, le=9)
+    on_event: OnEventDto | None = None
 
 
 class PlanDto(Shape):
-    """A recording plan that holds now."""
+    """A recording plan that holds now. on_event: null in other modes."""
 
     id: str
     version: int
@@ -222,6 +236,7 @@ class PlanDto(Shape):
     weekly: list[HoursDto]
     stream: str
     priority: int
+    on_event: OnEventDto | None
     since: datetime
 
 
@@ -339,6 +354,7 @@ def _axes(axes: Axes) -> dict[str, Any]:
                         "at": _iso(one.at_us),
                         "end": None if one.end_us is None else _iso(one.end_us),
                         "text": one.text,
+                        "count": one.count,
                     }
                     for one in axis.events
                 ],
@@ -348,6 +364,7 @@ def _axes(axes: Axes) -> dict[str, Any]:
                 ],
                 "growing": axis.growing,
                 "causes_cut": axis.causes_cut,
+                "events_cut": axis.events_cut,
             }
             for axis in axes.points
         ],
@@ -599,6 +616,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
             weekly=_hours(body.weekly),
             stream=body.stream,
             priority=body.priority,
+            **_seconds(body.on_event),
         )
         await owner(governance, actor, Action.ADMINISTER, wanted)
         await governance.note_deed(actor, Action.ADMINISTER, [_whom(wanted)], f"recording plan: {body.mode}")
@@ -618,6 +636,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
             weekly=_hours(body.weekly),
             stream=body.stream,
             priority=body.priority,
+            **_seconds(body.on_event),
         )
         await governance.note_deed(actor, Action.ADMINISTER, [_whom(old)], f"recording plan {old.id}: {body.mode}")
         made = await recordings.plans.change(wanted)
@@ -647,6 +666,11 @@ def _whom(plan: Plan) -> str:
     return plan.point or f"class {plan.point_class}"
 
 
+def _seconds(wanted: OnEventDto | None) -> dict[str, int]:
+    """As Plan says it; empty where nothing is asked for."""
+    return {} if wanted is None else {"pre_s": wanted.pre, "post_s": wanted.post, "most_s": wanted.most}
+
+
 def _hours(weekly: Sequence[HoursDto]) -> tuple[Hours, ...]:
     return tuple(Hours(weekdays=tuple(one.weekdays), start_min=one.start_min, end_min=one.end_min) for one in weekly)
 
@@ -664,5 +688,6 @@ def _plan(one: Plan) -> PlanDto:
         ],
         stream=one.stream,
         priority=one.priority,
+        on_event=OnEventDto(pre=one.pre_s, post=one.post_s, most=one.most_s) if one.mode is Mode.ON_EVENT else None,
         since=from_micros(one.since_us),
     )

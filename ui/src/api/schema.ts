@@ -1728,13 +1728,15 @@ export interface components {
         /**
          * AxisDto
          * @description One point's part of the time axis. growing: it is being recorded now. causes_cut: some old causes were left out,
-         *     their gaps say "unknown".
+         *     their gaps say "unknown". events_cut: there may be older marks than these.
          */
         AxisDto: {
             /** Causes Cut */
             causes_cut: boolean;
             /** Events */
             events: components["schemas"]["EventDto"][];
+            /** Events Cut */
+            events_cut: boolean;
             /** Gaps */
             gaps: components["schemas"]["GapDto"][];
             /** Growing */
@@ -1778,6 +1780,7 @@ export interface components {
          */
         ChangePlanDto: {
             mode: components["schemas"]["Mode"];
+            on_event?: components["schemas"]["OnEventDto"] | null;
             /**
              * Priority
              * @default 5
@@ -2182,7 +2185,7 @@ export interface components {
         };
         /**
          * EventDto
-         * @description A mark above the axis. end: null for a moment.
+         * @description A mark above the axis. end: null for a moment. count: reports that it stands for, the last at its end.
          */
         EventDto: {
             /**
@@ -2190,6 +2193,8 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /** Count */
+            count: number;
             /** End */
             end: string | null;
             /** Id */
@@ -2312,7 +2317,7 @@ export interface components {
          * @description Why a stretch of the plan has no recording.
          * @enum {string}
          */
-        GapCause: "not_planned" | "device_offline" | "stream_lost" | "no_key_frame" | "open_failed" | "child_died" | "platform_stopped" | "disk_guard" | "deleted" | "unknown";
+        GapCause: "not_planned" | "no_event" | "device_offline" | "stream_lost" | "no_key_frame" | "open_failed" | "child_died" | "platform_stopped" | "disk_guard" | "deleted" | "unknown";
         /**
          * GapDto
          * @description A missing stretch, half-open, and why.
@@ -2753,10 +2758,11 @@ export interface components {
         };
         /**
          * NewPlanDto
-         * @description A plan to begin, for a point or for a class. priority: 1 is given up last.
+         * @description A plan to begin, for a point or for a class. priority: 1 is given up last. on_event: for that mode only.
          */
         NewPlanDto: {
             mode: components["schemas"]["Mode"];
+            on_event?: components["schemas"]["OnEventDto"] | null;
             /** Point */
             point: string | null;
             /** Point Class */
@@ -2851,6 +2857,19 @@ export interface components {
             items: components["schemas"]["NodeDto"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * OnEventDto
+         * @description Of a plan on event, in seconds. pre: recorded from before the event, 0: the stream is opened only then. post:
+         *     after the last event. most: after which it ends in any case, until the point was quiet for `post`.
+         */
+        OnEventDto: {
+            /** Most */
+            most: number;
+            /** Post */
+            post: number;
+            /** Pre */
+            pre: number;
         };
         /**
          * OnlineDayDto
@@ -2961,12 +2980,13 @@ export interface components {
         };
         /**
          * PlanDto
-         * @description A recording plan that holds now.
+         * @description A recording plan that holds now. on_event: null in other modes.
          */
         PlanDto: {
             /** Id */
             id: string;
             mode: components["schemas"]["Mode"];
+            on_event: components["schemas"]["OnEventDto"] | null;
             /** Point */
             point: string | null;
             /** Point Class */

@@ -204,6 +204,9 @@ export type PlayTrace = Exactly<Schemas['PlayDto'], { outcome: 'playing' | 'stop
 export type Span = Schemas['anwang__media__http__recordings__SpanDto']
 export type Gap = Schemas['GapDto']
 export type Mark = Schemas['EventDto']
+export type Plan = Schemas['PlanDto']
+export type PlanDraft = Schemas['NewPlanDto']
+export type PlanEdit = Schemas['ChangePlanDto']
 export type Hold = Schemas['HoldDto']
 /** device: what the device itself has recorded; put there by the page. */
 export type AxisRow = Schemas['AxisDto'] & { device?: readonly DeviceRecord[] }

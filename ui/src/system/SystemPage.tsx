@@ -1,12 +1,13 @@
 import { useTranslation } from 'react-i18next'
 import { useSearchParams } from 'react-router'
 import { UsersTab } from '../governance/UsersTab'
+import { PlansTab } from '../media/PlansTab'
 import { PageHead } from '../shared/PageHead'
 import { HealthTab } from './HealthTab'
 import { SettingsTab } from './SettingsTab'
 import './system.css'
 
-const TABS = ['health', 'users', 'settings'] as const
+const TABS = ['health', 'plans', 'users', 'settings'] as const
 
 /** How the platform is, who may use it, and how it is set. */
 export function Component() {
@@ -22,6 +23,7 @@ export function Component() {
         tabs={TABS.map((key) => ({ key, label: t(`system:tab.${key}`) }))}
       />
       {tab === 'health' ? <HealthTab /> : null}
+      {tab === 'plans' ? <PlansTab /> : null}
       {tab === 'users' ? <UsersTab /> : null}
       {tab === 'settings' ? <SettingsTab /> : null}
     </div>

@@ -73,6 +73,7 @@ const NOTHING: Omit<AxisRow, 'id'> = {
   events: [],
   holds: [],
   causes_cut: false,
+  events_cut: false,
   growing: false,
 }
 
@@ -613,6 +614,12 @@ function Legend({ onDevice }: { onDevice: boolean }) {
       </li>
       <li>
         <i className="lg-alarm" /> {t('media:play.lane.alarm')}
+      </li>
+      <li>
+        <i className="lg-motion" /> {t('media:play.event.motion')}
+      </li>
+      <li>
+        <i className="lg-fault" /> {t('media:play.event.fault')}
       </li>
       <li>
         <i className="lg-event" /> {t('media:play.lane.event')}

@@ -181,7 +181,9 @@ function told(what: Exclude<Under, { is: 'time' }>, t: TFunction): string {
     }
     case 'event': {
       const kind = t(`media:play.event.${what.kind}`, { defaultValue: what.kind })
-      return `${clockText(what.at)} ${kind} · ${what.text}`
+      const until = what.until === null ? '' : ` – ${clockText(what.until)}`
+      const times = what.count > 1 ? t('media:play.event.times', { n: what.count }) : ''
+      return [`${clockText(what.at)}${until} ${kind}`, times, what.text].filter((part) => part).join(' · ')
     }
     case 'device':
       return t('media:device.file', {

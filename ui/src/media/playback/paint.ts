@@ -32,6 +32,34 @@ function hatching(context: CanvasRenderingContext2D, colour: string): CanvasPatt
   return context.createPattern(tile, 'repeat')
 }
 
+/** A mark of an event by its kind, told by shape as well as by colour, with its middle at `at`. */
+function mark(context: CanvasRenderingContext2D, colours: Tokens, kind: string, at: number, top: number) {
+  context.beginPath()
+  switch (kind) {
+    case 'alarm':
+      context.fillStyle = colours.l1
+      context.moveTo(at - 5, top)
+      context.lineTo(at + 5, top)
+      context.lineTo(at, top + 8)
+      break
+    case 'motion':
+      context.fillStyle = colours.mot
+      context.arc(at, top + 4, 4, 0, 2 * Math.PI)
+      break
+    case 'fault':
+      context.fillStyle = colours.bad
+      context.rect(at - 3.5, top + 0.5, 7, 7)
+      break
+    default:
+      context.fillStyle = colours.fg1
+      context.moveTo(at, top)
+      context.lineTo(at + 4, top + 4)
+      context.lineTo(at, top + 8)
+      context.lineTo(at - 4, top + 4)
+  }
+  context.fill()
+}
+
 /** Draws the whole axis in CSS pixels; the caller has scaled the context for the screen. */
 export function paint(
   context: CanvasRenderingContext2D,
@@ -75,7 +103,7 @@ export function paint(
       const from = x(Date.parse(start))
       const wide = Math.max(1.5, x(Date.parse(end)) - from)
       if (from + wide < 0 || from > width) continue
-      const planned = cause === 'not_planned' || cause === 'deleted'
+      const planned = cause === 'not_planned' || cause === 'no_event' || cause === 'deleted'
       context.fillStyle = colours.bg1
       context.fillRect(from, bar, wide, LANE.barHigh)
       const pattern = planned ? hatch : hatchBad
@@ -111,20 +139,7 @@ export function paint(
     for (const event of row.events) {
       const at = x(Date.parse(event.at))
       if (at < -6 || at > width + 6) continue
-      const isAlarm = event.kind === 'alarm'
-      context.fillStyle = !isAlarm ? colours.fg1 : colours.l1
-      context.beginPath()
-      if (isAlarm) {
-        context.moveTo(at - 5, top + LANE.wedge)
-        context.lineTo(at + 5, top + LANE.wedge)
-        context.lineTo(at, top + LANE.wedge + 8)
-      } else {
-        context.moveTo(at, top + LANE.wedge)
-        context.lineTo(at + 4, top + LANE.wedge + 4)
-        context.lineTo(at, top + LANE.wedge + 8)
-        context.lineTo(at - 4, top + LANE.wedge + 4)
-      }
-      context.fill()
+      mark(context, colours, event.kind, at, top + LANE.wedge)
     }
   }
   if (now < view.to) {
@@ -148,7 +163,7 @@ export function paint(
 
 export type Under =
   | { is: 'gap'; start: number; end: number; cause: string; detail: string | null }
-  | { is: 'event'; at: number; kind: string; text: string }
+  | { is: 'event'; at: number; kind: string; text: string; count: number; until: number | null }
   | { is: 'hold'; reason: string }
   | { is: 'device'; start: number; end: number; kind: string }
   | { is: 'time' }
@@ -172,6 +187,8 @@ export function under(scene: Scene, px: number, py: number): { row: number; at: 
           at: Date.parse(event.at),
           kind: event.kind,
           text: event.text,
+          count: event.count,
+          until: event.end === null ? null : Date.parse(event.end),
         },
       }
   }
