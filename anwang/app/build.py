@@ -396,7 +396,7 @@ class Platform:
         )
         self.gateway.past.on_sent = self.streams.sent_by_device
         self.gateway.past.on_snapped = self.door.finished
-        self.access.register(self.gateway, self.gateway.past)
+        self.access.register(self.gateway, self.gateway.past, self.gateway)
 
     # --- what the slices ask of each other ------------------------------------------------------------------------
 

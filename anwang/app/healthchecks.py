@@ -265,6 +265,12 @@ async def _sip(platform: Platform, check: SipCheck) -> Cause:
     if gateway is None:
         return Cause(name="sip", status=Status.DOWN, detail="no gateway")
     parts = await check()
+    fault = gateway.sockets.last_fault(platform.clock.monotonic())
+    if fault is not None:
+        reason, ago_s = fault
+        fresh = ago_s < FAULT_FRESH_SECONDS
+        detail = f"{reason}, {ago_s:.0f} s ago; {gateway.sockets.faults} since the start"
+        parts.append(Cause(name="receiving", status=Status.DEGRADED if fresh else Status.OK, detail=detail))
     joined = _joined("sip", parts)
     detail = (
         f"port {gateway.port}, {len(gateway.sessions)} devices registered, {gateway.sockets.dropped} messages unsent"

@@ -125,7 +125,34 @@ class PlatformMetrics(Collector):
             "anwang_sip_turns_refused",
             "Devices whose turn was refused because too many waited",
             "work",
-            {"admission": gateway.strangers.refused, "introduction": gateway.introductions.refused},
+            {
+                "admission": gateway.strangers.refused,
+                "introduction": gateway.introductions.refused,
+                "catalogue": gateway.catalogues.refused,
+            },
+        )
+        yield _labelled(
+            "anwang_sip_catalogues",
+            "Catalogue answers taken, whole or in part",
+            "extent",
+            {"complete": gateway.catalogues.complete, "partial": gateway.catalogues.partial},
+        )
+        yield _labelled("anwang_sip_alarms", "Alarm notices by what became of them", "became", gateway.alarms)
+        yield CounterMetricFamily(
+            "anwang_sip_positions_unread", "Positions without a readable place", gateway.positions_unread
+        )
+        yield _labelled(
+            "anwang_sip_strays",
+            "Answers that nobody waits for, any more",
+            "of",
+            {"queries": gateway.strays, "record searches": gateway.past.strays},
+        )
+        living = GaugeMetricFamily("anwang_sip_subscriptions", "Subscriptions at devices", labels=["topic"])
+        for topic in Topic:
+            living.add_metric([topic.value], gateway.subscriptions.count(topic))
+        yield living
+        yield CounterMetricFamily(
+            "anwang_sip_subscriptions_refused", "Subscriptions that a device did not take", gateway.subscriptions.refused
         )
         yield GaugeMetricFamily(
             "anwang_sip_stranger_connections", "TCP connections nobody registered over", gateway.sockets.strangers

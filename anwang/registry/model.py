@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from anwang.kernel.errors import Invalid
 from anwang.kernel.geo import Box, Ring
 from anwang.kernel.ids import OrgId, PointId
+from anwang.registry.told import Place, SelfReport
 
 T = TypeVar("T")
 
@@ -306,6 +307,10 @@ class LiveState:
     evidence: tuple[EvidenceItem, ...]
     verdict: Verdict
     recording: bool = False
+    place: Place | None = None
+    """Where a moving point said it was."""
+    report: SelfReport | None = None
+    """What a device said of itself."""
 
 
 @dataclass(frozen=True, slots=True)
