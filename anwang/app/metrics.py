@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from anwang.gateways.gb28181.subscriptions import Topic
 from anwang.runtime import machine
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class PlatformMetrics(Collector):
         yield GaugeMetricFamily("anwang_recorded_streams", "Streams being recorded", recorded)
         yield GaugeMetricFamily("anwang_planned_streams", "Streams that the plans want recorded", wanted)
         yield CounterMetricFamily("anwang_recorded_bytes", "Bytes of sealed segments", p.recorder.recorded_bytes)
+        yield CounterMetricFamily(
+            "anwang_recording_overruns", "Times a disk did not keep up with a recording", p.streams.overruns
+        )
         yield CounterMetricFamily("anwang_media_child_deaths", "Media processes that died", p.children.deaths)
         feeds = p.streams.feeds()
         yield GaugeMetricFamily("anwang_open_streams", "Streams open now", len(feeds))
@@ -152,7 +156,9 @@ class PlatformMetrics(Collector):
             living.add_metric([topic.value], gateway.subscriptions.count(topic))
         yield living
         yield CounterMetricFamily(
-            "anwang_sip_subscriptions_refused", "Subscriptions that a device did not take", gateway.subscriptions.refused
+            "anwang_sip_subscriptions_refused",
+            "Subscriptions that a device did not take",
+            gateway.subscriptions.refused,
         )
         yield GaugeMetricFamily(
             "anwang_sip_stranger_connections", "TCP connections nobody registered over", gateway.sockets.strangers
@@ -164,6 +170,7 @@ class PlatformMetrics(Collector):
             "anwang_sip_connections_outstayed", "TCP connections closed unregistered", gateway.sockets.outstayed
         )
         yield CounterMetricFamily("anwang_sip_unsent", "Messages that could not be sent", gateway.sockets.dropped)
+        yield CounterMetricFamily("anwang_sip_receive_faults", "Times that receiving failed", gateway.sockets.faults)
 
     def _people(self) -> Iterator[Metric]:
         p = self._platform

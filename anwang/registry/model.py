@@ -403,7 +403,8 @@ class Policies:
     keepalive_s: float = USUAL_KEEPALIVE_S
     """60, the standard's interval, means the interval that the platform's settings say."""
     catalogue_interval_s: float = 3600.0
-    audio: bool = False
+    audio: bool = True
+    """Whether the sound that a device sends is taken, heard and recorded."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Policies that only the gateway knows, by name."""
 

@@ -349,7 +349,9 @@ async def test_the_charset_policy_decides_what_is_sent(house: House, charset: st
         assert b'encoding="' + declared + b'"' in asked.body
 
 
-@pytest.mark.parametrize(("charset", "name"), [("utf-8", "é"), ("gb18030", "门门".encode().decode("gb18030")), ("auto", "门")])
+@pytest.mark.parametrize(
+    ("charset", "name"), [("utf-8", "é"), ("gb18030", "门门".encode().decode("gb18030")), ("auto", "门")]
+)
 async def test_the_charset_policy_decides_how_a_lying_body_is_read(house: House, charset: str, name: str) -> None:
     """What the bytes are is said by no declaration here; only a policy can tell a pair that is valid in both."""
     codec = "gb18030" if charset == "gb18030" else "utf-8"

@@ -373,12 +373,17 @@ class Gb28181Gateway:
                 checking=checking,
                 source=session.peer[1],
                 any_source=self._policy(address.device, "media_source") == "any",
+                with_sound=self._takes_sound(address.device),
             )
         except AnwangError:
             self._hang_up(call)
             raise
         trace.step(Step.ACKNOWLEDGED)
         return pushed
+
+    def _takes_sound(self, device: str) -> bool:
+        policies = self._registry.policies(NAME, device)
+        return policies is None or policies.audio
 
     async def close_stream(self, dialog: str) -> None:
         """BYE. A dialog that is over is no fault."""
