@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from anwang.access import Address
+from anwang.access import Address, Receiver, Step, Stream, Transport
 from anwang.gateways.gb28181.subscriptions import EXPIRES_SECONDS, Topic
 from anwang.governance import CITY
 from anwang.kernel.errors import AnwangError, Unavailable, Unsupported
@@ -27,6 +27,13 @@ CAMERA = "34010000001320000001"
 MANSCDP = "Content-Type: Application/MANSCDP+xml\r\n"
 
 
+class NoTrace:
+    """Nobody reads it."""
+
+    def step(self, step: Step, detail: str = "", *, message: bytes = b"", outgoing: bool = False) -> None:
+        """See access.Trace."""
+
+
 class Recorder(Line):
     """A device that answers by a script. status: of its answers to SUBSCRIBE; mute: what it does not answer at all."""
 
@@ -38,6 +45,7 @@ class Recorder(Line):
         self.mute: set[str] = set()
         self.says: dict[type[gb.Manscdp], gb.Manscdp | bytes | None] = {}
         self.charset = ""
+        self.sdp = ""
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         message = sip.parse(data)
@@ -54,9 +62,14 @@ class Recorder(Line):
         assert to
         tagged = to[1] if b"tag=" in to[1] else to[1] + b";tag=dev" + str(len(self.asked)).encode()
         expires = f"Expires: {message.headers.get('Expires')}\r\n" if message.method == "SUBSCRIBE" else ""
+        if message.method == "ACK":
+            return
+        sdp = self.sdp.encode() if message.method == "INVITE" else b""
+        kind = b"Content-Type: application/sdp\r\n" if sdp else b""
         self.send(
             f"SIP/2.0 {status} X\r\n".encode() + b"".join(lines) + b"To: " + tagged + b"\r\n" + expires.encode()
-            + f"Contact: <sip:{self.device}@127.0.0.1:{self.port}>\r\nContent-Length: 0\r\n\r\n".encode()
+            + f"Contact: <sip:{self.device}@127.0.0.1:{self.port}>\r\n".encode() + kind
+            + f"Content-Length: {len(sdp)}\r\n\r\n".encode() + sdp
         )  # fmt: skip
         if message.method == "MESSAGE" and status == 200:
             self.answer(gb.parse(message.body))
@@ -388,3 +401,41 @@ async def test_what_is_refused_is_listed_with_the_peers_name(house: House) -> No
         found = {(row.device, row.reason.partition(":")[0]) for row in rows if row.peer == "127.0.0.1/udp"}
         assert {(RECORDER, "PUBLISH"), (RECORDER, "INVITE"), (stranger, "NOTIFY"), (RECORDER, "SUBSCRIBE")} <= found
         assert house.gateway.refusals.total == before + 4
+
+
+async def test_the_audio_policy_leaves_a_device_s_sound_out(house: House) -> None:
+    async with recorder(house) as line:
+        point = await adopted(house, line)
+        admission = house.registry.admission("gb28181", RECORDER)
+        assert admission
+        address = Address(point=point, gateway="gb28181", device=RECORDER, channel=CAMERA)
+        receiver = Receiver(id="r", host="127.0.0.1", port=40000, transport=Transport.UDP, ssrc=200000001)
+        line.sdp = (
+            f"v=0\r\no={CAMERA} 0 0 IN IP4 127.0.0.1\r\ns=Play\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            "m=video 15060 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny=0200000001\r\n"
+        )
+        for takes in (True, False):
+            await house.registry.set_policies(Everything, admission.id, Policies(audio=takes))
+            pushed = await house.gateway.open_stream(address, Stream.MAIN, receiver, NoTrace())
+            assert pushed.with_sound is takes
+            await house.gateway.close_stream(pushed.dialog)
+
+
+async def test_a_log_out_ends_what_the_device_sends(house: House) -> None:
+    ended: list[str] = []
+    house.gateway._on_media_end = ended.append
+    async with recorder(house) as line:
+        point = await adopted(house, line)
+        address = Address(point=point, gateway="gb28181", device=RECORDER, channel=CAMERA)
+        receiver = Receiver(id="r", host="127.0.0.1", port=40000, transport=Transport.UDP, ssrc=200000001)
+        line.sdp = (
+            f"v=0\r\no={CAMERA} 0 0 IN IP4 127.0.0.1\r\ns=Play\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            "m=video 15060 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny=0200000001\r\n"
+        )
+        pushed = await house.gateway.open_stream(address, Stream.MAIN, receiver, NoTrace())
+        line.send(line.request("REGISTER", RECORDER, call_id="first"))
+        gone = line.authorised(RECORDER, await line.hear(), call_id="first")
+        line.send(gone.replace(b"Expires: 3600\r\n", b"Expires: 0\r\n"))
+        assert (await line.hear()).startswith(b"SIP/2.0 200")
+        await settle(house, lambda: any(one.method == "BYE" for one in line.asked))
+        assert ended == [pushed.dialog]
