@@ -170,6 +170,12 @@ class PlatformMetrics(Collector):
             "anwang_sip_connections_outstayed", "TCP connections closed unregistered", gateway.sockets.outstayed
         )
         yield CounterMetricFamily("anwang_sip_unsent", "Messages that could not be sent", gateway.sockets.dropped)
+        yield CounterMetricFamily(
+            "anwang_sip_calls_left", "Calls of the run before that were ended", gateway.left_calls
+        )
+        yield CounterMetricFamily(
+            "anwang_sip_calls_unkept", "Calls not remembered for the next run for want of room", gateway.kept.unkept
+        )
         yield CounterMetricFamily("anwang_sip_receive_faults", "Times that receiving failed", gateway.sockets.faults)
 
     def _people(self) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from anwang.access import Address, Receiver, Step, Stream, Transport
+from anwang.gateways.gb28181 import KeptCalls
 from anwang.gateways.gb28181.subscriptions import EXPIRES_SECONDS, Topic
 from anwang.governance import CITY
 from anwang.kernel.errors import AnwangError, Unavailable, Unsupported
@@ -439,3 +440,41 @@ async def test_a_log_out_ends_what_the_device_sends(house: House) -> None:
         assert (await line.hear()).startswith(b"SIP/2.0 200")
         await settle(house, lambda: any(one.method == "BYE" for one in line.asked))
         assert ended == [pushed.dialog]
+
+
+@pytest.mark.parametrize("was_killed", [True, False])
+async def test_a_call_that_a_killed_run_left_is_ended_when_its_device_comes_back(
+    house: House, was_killed: bool
+) -> None:
+    """Nothing of a killed process is told to the device: only what stands in the database is left of its calls."""
+    async with recorder(house) as line:
+        point = await adopted(house, line)
+        address = Address(point=point, gateway="gb28181", device=RECORDER, channel=CAMERA)
+        receiver = Receiver(id="r", host="127.0.0.1", port=40000, transport=Transport.UDP, ssrc=200000001)
+        line.sdp = (
+            f"v=0\r\no={CAMERA} 0 0 IN IP4 127.0.0.1\r\ns=Play\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            "m=video 15060 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny=0200000001\r\n"
+        )
+        pushed = await house.gateway.open_stream(address, Stream.MAIN, receiver, NoTrace())
+        (invited,) = [one for one in line.asked if one.method == "INVITE"]
+        if not was_killed:
+            await house.gateway.close_stream(pushed.dialog)
+            await settle(house, lambda: any(one.method == "BYE" for one in line.asked))
+            line.asked.clear()
+        await house.clock.advance(3)
+        await house.gateway.kept.flush()
+        next_run = KeptCalls(state=house.database, clock=house.clock)
+        await next_run.load()
+        house.gateway.kept = next_run  # all that a process after the kill knows
+        assert (await line.register(RECORDER, call_id="after the kill")).startswith(b"SIP/2.0 200")
+        if was_killed:
+            await settle(house, lambda: any(one.method == "BYE" for one in line.asked))
+            (bye,) = {(one.call_id, one.from_.tag, one.to.tag) for one in line.asked if one.method == "BYE"}
+            assert bye[:2] == (invited.call_id, invited.from_.tag) and bye[2].startswith("dev")
+            assert house.gateway.left_calls == 1
+        await house.clock.advance(3)
+        await next_run.flush()
+        assert [one.method for one in line.asked].count("BYE") == was_killed
+        empty = KeptCalls(state=house.database, clock=house.clock)
+        await empty.load()
+        assert empty.left(RECORDER) == [], "told once"

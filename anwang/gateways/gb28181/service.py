@@ -17,6 +17,7 @@ from anwang.access import Address, Checking, Preset, PtzOrder, Pushed, Receiver,
 from anwang.gateways.gb28181 import invite, translate
 from anwang.gateways.gb28181.capture import Capture, Captured, redact
 from anwang.gateways.gb28181.catalogue import Catalogues, Rounds
+from anwang.gateways.gb28181.kept import KeptCalls
 from anwang.gateways.gb28181.past import PastOfDevices
 from anwang.gateways.gb28181.policies import AlarmPolicy, alarm_policy, position_interval_s
 from anwang.gateways.gb28181.refusals import Refusals
@@ -143,6 +144,8 @@ class _Call:
     answered: asyncio.Future[Accepted[Peer]]
     past: bool = False
     """A recording: it ends when everything has been sent."""
+    call_id: str = ""
+    """Once it stands."""
 
 
 class Gb28181Gateway:
@@ -161,12 +164,15 @@ class Gb28181Gateway:
         adopt_under: Callable[[str], OrgId | None],
         on_signal: Callable[[str, AlarmNotify], None],
         on_media_end: Callable[[str], None],
+        kept: KeptCalls,
     ) -> None:
         """password_of: secret of a device. adopt_under: the organisation that adopts a new device at once, if any.
 
         sip_host: our address for a device (empty: as it reached us).
 
         on_signal: device and alarm notice. on_media_end: a call ended by the device, by its dialog.
+
+        kept: what stands, for the run after this one.
         """
         self.settings = settings
         self._registry = registry
@@ -175,6 +181,9 @@ class Gb28181Gateway:
         self.adopt_under = adopt_under
         self._on_signal = on_signal
         self._on_media_end = on_media_end
+        self.kept = kept
+        self.left_calls = 0
+        """Calls of a run before that were ended."""
         self.server_id = settings.server_id
         self.domain = settings.domain or domain_of(settings.server_id)
         self.sessions = Sessions(keepalive_s=settings.keepalive_seconds, misses=settings.keepalive_misses)
@@ -248,6 +257,7 @@ class Gb28181Gateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flush_forever())
             group.create_task(self._sweep_forever())
+            group.create_task(self._keep_forever())
             group.create_task(self.strangers.run())
             group.create_task(self.introductions.run())
             group.create_task(self.catalogues.run())
@@ -555,6 +565,8 @@ class Gb28181Gateway:
                     self._endpoint.hang_up(event.call, now)
                 else:
                     call.answered.set_result(event)
+                    call.call_id = event.response.call_id
+                    self.kept.began(call.device, self._endpoint.dialog_of(event.call))
             case Ended():
                 self._ended(event)
             case Invited():
@@ -579,6 +591,8 @@ class Gb28181Gateway:
         call = self._calls.pop(event.call, None)
         if call is None:
             return
+        if call.call_id:
+            self.kept.ended(call.call_id)
         if call.answered.done():
             if event.cause is not Cause.LOCAL:
                 self._on_media_end(str(event.call))
@@ -678,6 +692,7 @@ class Gb28181Gateway:
         if len(slots) >= MOST_EVIDENCE:
             self.flush()
         if is_new:
+            self._end_left(session)
             self.subscriptions.drop(session, self._clock.monotonic())
             self._pump()
             self.catalogues.want(session.device)
@@ -1024,6 +1039,23 @@ class Gb28181Gateway:
                 if self._calm_in <= 0:
                     self._calm.set()
             self._registrations = 0
+
+    async def _keep_forever(self) -> None:
+        while True:
+            await self._clock.sleep(FLUSH_SECONDS)
+            try:
+                await self.kept.flush()
+            except AnwangError as err:
+                log.warning("calls that stand were not written down", reason=err.reason)
+
+    def _end_left(self, session: Session) -> None:
+        """What a killed run before left standing ends now that its device is here."""
+        for names in self.kept.left(session.device):
+            try:
+                self._endpoint.end_left(names, session.peer, self._clock.monotonic())
+                self.left_calls += 1
+            except AnwangError as err:
+                log.info("a call of the run before was not ended", device=session.device, reason=err.reason)
 
     async def _sweep_forever(self) -> None:
         while True:

@@ -9,7 +9,7 @@ is one.
 """
 
 from anwang.wire.sip.calls import CallState
-from anwang.wire.sip.dialogs import compose
+from anwang.wire.sip.dialogs import DialogNames, compose
 from anwang.wire.sip.endpoint import ALLOW, PACKAGES, Endpoint
 from anwang.wire.sip.events import (
     Accepted,
@@ -68,6 +68,7 @@ __all__ = [
     "Confirmed",
     "Counters",
     "Credentials",
+    "DialogNames",
     "Ended",
     "Endpoint",
     "Event",

@@ -18,7 +18,7 @@ from typing import Final, Generic
 
 from anwang.kernel.errors import WireError
 from anwang.wire.sip.calls import Calls, CallState
-from anwang.wire.sip.dialogs import compose
+from anwang.wire.sip.dialogs import DialogNames, compose
 from anwang.wire.sip.events import Acked, Answered, Asked, Cancelled, Event, Refused, Stray, Unanswered
 from anwang.wire.sip.message import Message, Request
 from anwang.wire.sip.network import Network, P
@@ -253,6 +253,14 @@ class Endpoint(Generic[P]):
     def call_id(self, call: int) -> str:
         """The Call-ID of a call. Raises NotFound."""
         return self._calls.call_id(call)
+
+    def dialog_of(self, call: int) -> DialogNames:
+        """What another process would need to end it. Raises NotFound."""
+        return self._calls.names(call)
+
+    def end_left(self, names: DialogNames, peer: P, now: float) -> None:
+        """BYE to a call that another process left; its answer changes nothing. Raises WireError, Exhausted."""
+        self._calls.end_left(names, peer, now)
 
     def find_call(self, call_id: str) -> int:
         """The open call of a Call-ID, 0 where there is none."""
