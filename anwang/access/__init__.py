@@ -1,5 +1,6 @@
 """The device-neutral contract that gateways fulfil and slices use."""
 
+from anwang.access.alarms import DeviceAlarms
 from anwang.access.heads import Heads, Holder
 from anwang.access.model import (
     Address,
@@ -44,6 +45,7 @@ __all__ = [
     "Checking",
     "CruiseStop",
     "CruiseTrack",
+    "DeviceAlarms",
     "DeviceArchive",
     "DeviceRecord",
     "DeviceRecords",

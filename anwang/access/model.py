@@ -82,6 +82,8 @@ class Pushed:
     """Size of a download, where the device tells it."""
     payload: str = "PS"
     """The rtpmap encoding name of the answer: PS, H264, H265 …"""
+    with_sound: bool = True
+    """False: whatever sound the device sends is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anwang.access.alarms import DeviceAlarms
 from anwang.access.model import Address, Gateway, Preset, PtzOrder, Pull, Pushed, Receiver, Stream, Trace, Transport
 from anwang.access.past import DeviceArchive
 from anwang.kernel.errors import Unsupported
@@ -15,10 +16,18 @@ class Access:
     def __init__(self) -> None:
         self._gateways: dict[str, Gateway] = {}
         self._archives: dict[str, DeviceArchive] = {}
+        self._alarms: dict[str, DeviceAlarms] = {}
 
-    def register(self, gateway: Gateway, archive: DeviceArchive | None = None) -> None:
-        """Make a gateway known under its name; `app` does this once at start. archive: what its devices keep."""
+    def register(
+        self, gateway: Gateway, archive: DeviceArchive | None = None, alarms: DeviceAlarms | None = None
+    ) -> None:
+        """Make a gateway known under its name; `app` does this once at start.
+
+        archive: what its devices keep. alarms: what they can be told of their alarms.
+        """
         self._gateways[gateway.name] = gateway
+        if alarms is not None:
+            self._alarms[gateway.name] = alarms
         if archive is not None:
             self._archives[gateway.name] = archive
 
@@ -30,6 +39,16 @@ class Access:
         except KeyError:
             raise Unsupported(
                 f"devices behind {gateway.name!r} can't be asked for what they keep", "connect it by GB/T 28181"
+            ) from None
+
+    def alarms(self, address: Address) -> DeviceAlarms:
+        """Who tells the point's device of its alarms. Raises Unsupported where its protocol has no such thing."""
+        gateway = self.gateway(address)
+        try:
+            return self._alarms[gateway.name]
+        except KeyError:
+            raise Unsupported(
+                f"devices behind {gateway.name!r} can't be told of alarms", "connect it by GB/T 28181"
             ) from None
 
     def gateway(self, address: Address) -> Gateway:

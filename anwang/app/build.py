@@ -7,6 +7,7 @@ this module; nothing here decides anything.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import itertools
 import os
@@ -34,7 +35,7 @@ from anwang.app.places import RegistryPlaces
 from anwang.app.routes import build_routers
 from anwang.app.start import discard
 from anwang.app.upkeep import Upkeep
-from anwang.gateways.gb28181 import DeviceSecrets, Gb28181Gateway
+from anwang.gateways.gb28181 import DeviceSecrets, Gb28181Gateway, KeptCalls
 from anwang.gateways.rtsp import RtspGateway
 from anwang.governance import CITY, Governance, Retention, Rules
 from anwang.kernel.errors import AnwangError, NotFound, Unavailable
@@ -389,6 +390,8 @@ class Platform:
             state=self.stores.state, sealer=self.sealer, clock=self.clock, domain=secret
         )
         await self.device_secrets.load()
+        kept = KeptCalls(state=self.stores.state, clock=self.clock)
+        await kept.load()
         self.gateway = Gb28181Gateway(
             settings=settings,
             registry=self.registry,
@@ -398,10 +401,11 @@ class Platform:
             adopt_under=lambda device: CITY if settings.adopt else None,
             on_signal=self._on_signal,
             on_media_end=self._on_media_end,
+            kept=kept,
         )
         self.gateway.past.on_sent = self.streams.sent_by_device
         self.gateway.past.on_snapped = self.door.finished
-        self.access.register(self.gateway, self.gateway.past)
+        self.access.register(self.gateway, self.gateway.past, self.gateway)
 
     # --- what the slices ask of each other ------------------------------------------------------------------------
 
@@ -581,6 +585,9 @@ class Platform:
         await self.events.close()
         if self.gateway is not None:
             self.gateway.close()
+            with contextlib.suppress(AnwangError, TimeoutError):  # a call too many is ended twice by the next run
+                async with asyncio.timeout(5.0):
+                    await self.gateway.kept.flush()
         await self.decoders.close()
         await self.conversions.close()
         await self._flush_traces()

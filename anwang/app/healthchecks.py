@@ -260,11 +260,21 @@ class SipCheck:
         return Cause(name="TCP", status=Status.OK)
 
 
+def receiving(fault: tuple[str, float] | None, count: int) -> list[Cause]:
+    """The last fault of receiving: its reason and how many seconds ago. It costs one answer, so it is no alarm."""
+    if fault is None:
+        return []
+    reason, ago_s = fault
+    detail = f"the last fault of {count}: {reason}, {ago_s:.0f} s ago"
+    return [Cause(name="receiving", status=Status.OK, detail=detail)]
+
+
 async def _sip(platform: Platform, check: SipCheck) -> Cause:
     gateway = platform.gateway
     if gateway is None:
         return Cause(name="sip", status=Status.DOWN, detail="no gateway")
     parts = await check()
+    parts += receiving(gateway.sockets.last_fault(platform.clock.monotonic()), gateway.sockets.faults)
     joined = _joined("sip", parts)
     detail = (
         f"port {gateway.port}, {len(gateway.sessions)} devices registered, {gateway.sockets.dropped} messages unsent"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from anwang.gateways.gb28181.subscriptions import Topic
 from anwang.runtime import machine
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class PlatformMetrics(Collector):
         yield GaugeMetricFamily("anwang_recorded_streams", "Streams being recorded", recorded)
         yield GaugeMetricFamily("anwang_planned_streams", "Streams that the plans want recorded", wanted)
         yield CounterMetricFamily("anwang_recorded_bytes", "Bytes of sealed segments", p.recorder.recorded_bytes)
+        yield CounterMetricFamily(
+            "anwang_recording_overruns", "Times a disk did not keep up with a recording", p.streams.overruns
+        )
         yield CounterMetricFamily("anwang_media_child_deaths", "Media processes that died", p.children.deaths)
         yield CounterMetricFamily("anwang_event_recordings", "Recordings that an event began", p.recorder.calls)
         yield CounterMetricFamily(
@@ -149,7 +153,36 @@ class PlatformMetrics(Collector):
             "anwang_sip_turns_refused",
             "Devices whose turn was refused because too many waited",
             "work",
-            {"admission": gateway.strangers.refused, "introduction": gateway.introductions.refused},
+            {
+                "admission": gateway.strangers.refused,
+                "introduction": gateway.introductions.refused,
+                "catalogue": gateway.catalogues.refused,
+            },
+        )
+        yield _labelled(
+            "anwang_sip_catalogues",
+            "Catalogue answers taken, whole or in part",
+            "extent",
+            {"complete": gateway.catalogues.complete, "partial": gateway.catalogues.partial},
+        )
+        yield _labelled("anwang_sip_alarms", "Alarm notices by what became of them", "became", gateway.alarms)
+        yield CounterMetricFamily(
+            "anwang_sip_positions_unread", "Positions without a readable place", gateway.positions_unread
+        )
+        yield _labelled(
+            "anwang_sip_strays",
+            "Answers that nobody waits for, any more",
+            "of",
+            {"queries": gateway.strays, "record searches": gateway.past.strays},
+        )
+        living = GaugeMetricFamily("anwang_sip_subscriptions", "Subscriptions at devices", labels=["topic"])
+        for topic in Topic:
+            living.add_metric([topic.value], gateway.subscriptions.count(topic))
+        yield living
+        yield CounterMetricFamily(
+            "anwang_sip_subscriptions_refused",
+            "Subscriptions that a device did not take",
+            gateway.subscriptions.refused,
         )
         yield GaugeMetricFamily(
             "anwang_sip_stranger_connections", "TCP connections nobody registered over", gateway.sockets.strangers
@@ -161,6 +194,13 @@ class PlatformMetrics(Collector):
             "anwang_sip_connections_outstayed", "TCP connections closed unregistered", gateway.sockets.outstayed
         )
         yield CounterMetricFamily("anwang_sip_unsent", "Messages that could not be sent", gateway.sockets.dropped)
+        yield CounterMetricFamily(
+            "anwang_sip_calls_left", "Calls of the run before that were ended", gateway.left_calls
+        )
+        yield CounterMetricFamily(
+            "anwang_sip_calls_unkept", "Calls not remembered for the next run for want of room", gateway.kept.unkept
+        )
+        yield CounterMetricFamily("anwang_sip_receive_faults", "Times that receiving failed", gateway.sockets.faults)
 
     def _people(self) -> Iterator[Metric]:
         p = self._platform

@@ -44,7 +44,7 @@ class Reserve(_Message, tag="reserve"):
 class Amend(_Message, tag="amend"):
     """What the device's answer changed: its SSRC, payload, or where we must connect (TCP active).
 
-    sources: the addresses that may connect to us (TCP passive), empty for any.
+    sources: the addresses that may connect to us (TCP passive), empty for any. sound: False leaves all sound out.
     """
 
     stream: str
@@ -54,6 +54,7 @@ class Amend(_Message, tag="amend"):
     connect_host: str = ""
     connect_port: int = 0
     sources: list[str] = []
+    sound: bool = True
 
 
 class Fetch(_Message, tag="fetch"):

@@ -181,6 +181,8 @@ class Streams:
         on_play: called when a play began, succeeded or ended, to store its trace.
         on_outcome: called once per play when the device delivered a picture, or failed to (our own faults left out).
         """
+        self.overruns = 0
+        """Times a disk did not keep up with a recording."""
         self._access = access
         self._children = children
         self._clock = clock
@@ -310,6 +312,7 @@ class Streams:
             case Lost() if feed.stretch is not None and feed.ready is not None:
                 self._spawn(self._last_word(feed, message))
             case Lost():
+                self.overruns += message.cause == GapCause.DISK_GUARD
                 if feed.ready is None:
                     feed.trace.step(Step.FAILED, message.detail)
                     self._on_outcome(feed.address, False, message.detail)
@@ -454,6 +457,7 @@ class Streams:
                 connect_host=host,
                 connect_port=port,
                 sources=list(opened.sources),
+                sound=opened.with_sound,
             )
         )
 

@@ -46,6 +46,7 @@ from anwang.registry.model import (
 )
 from anwang.registry.roll import Admission, Known
 from anwang.registry.service import Everything, Registry
+from anwang.registry.told import Place, SelfReport, Taken
 
 __all__ = [
     "HISTORY_STEPS",
@@ -75,6 +76,7 @@ __all__ = [
     "Organisation",
     "Owners",
     "Page",
+    "Place",
     "Point",
     "PointClass",
     "PointFilter",
@@ -88,11 +90,13 @@ __all__ = [
     "RegistryMetrics",
     "Rules",
     "Seen",
+    "SelfReport",
     "Severity",
     "State",
     "StateChanges",
     "StateHistory",
     "StateSpan",
+    "Taken",
     "Tally",
     "Unread",
     "Verdict",

@@ -40,6 +40,7 @@ from anwang.registry.model import (
     Tally,
 )
 from anwang.registry.service import Everything, Registry, cursor_of, read_cursor
+from anwang.registry.told import Place, SelfReport
 
 TILE = "application/vnd.mapbox-vector-tile"
 FORMS = {
@@ -176,13 +177,53 @@ class EvidenceItemDto(Shape):
     ok: bool
 
 
+class PositionDto(Shape):
+    """Where a moving point said it was last; WGS-84. at: when it was there, as it says."""
+
+    longitude: float
+    latitude: float
+    speed_kmh: float | None
+    direction_deg: float | None
+    altitude_m: float | None
+    at: datetime | None
+    received_at: datetime
+    age_s: float
+
+
+class DutyDto(Shape):
+    """An alarm input of a device: armed (ONDUTY), disarmed (OFFDUTY) or in alarm (ALARM)."""
+
+    input: str
+    duty: str
+
+
+class SelfReportDto(Shape):
+    """What a device answered when it was asked how it is; null where it said nothing of it.
+
+    clock_off_s: its clock less ours. clock_wrong: by more than is explained by the way of the answer.
+    """
+
+    online: bool | None
+    healthy: bool | None
+    reason: str | None
+    encoding: bool | None
+    recording: bool | None
+    clock_off_s: float | None
+    clock_wrong: bool
+    alarms: list[DutyDto]
+    received_at: datetime
+    age_s: float
+
+
 class EvidenceDto(Shape):
-    """What is believed and why."""
+    """What is believed and why. position: of a moving point. report: of a device that was asked how it is."""
 
     state: str
     since: datetime | None
     items: list[EvidenceItemDto]
     verdict: str
+    position: PositionDto | None
+    report: SelfReportDto | None
 
 
 class SpanDto(Shape):
@@ -618,6 +659,36 @@ def _evidence(live: LiveState, now_us: int, *, chinese: bool) -> EvidenceDto:
             for item in live.evidence
         ],
         verdict=live.verdict.sentence(chinese=chinese),
+        position=None if live.place is None else _position(live.place, now_us),
+        report=None if live.report is None else _report(live.report, now_us),
+    )
+
+
+def _position(place: Place, now_us: int) -> PositionDto:
+    return PositionDto(
+        longitude=place.longitude,
+        latitude=place.latitude,
+        speed_kmh=place.speed_kmh,
+        direction_deg=place.direction_deg,
+        altitude_m=place.altitude_m,
+        at=_moment(place.at_us),
+        received_at=from_micros(place.received_us),
+        age_s=round(max(0, now_us - place.received_us) / 1e6, 1),
+    )
+
+
+def _report(report: SelfReport, now_us: int) -> SelfReportDto:
+    return SelfReportDto(
+        online=report.is_online,
+        healthy=report.is_healthy,
+        reason=report.reason or None,
+        encoding=report.is_encoding,
+        recording=report.is_recording,
+        clock_off_s=report.clock_off_s,
+        clock_wrong=report.is_clock_wrong,
+        alarms=[DutyDto(input=code, duty=duty) for code, duty in report.alarms],
+        received_at=from_micros(report.received_us),
+        age_s=round(max(0, now_us - report.received_us) / 1e6, 1),
     )
 
 

@@ -27,6 +27,15 @@ class RegistryMetrics(Collector):
         yield CounterMetricFamily(
             "anwang_evidence_strange", "Evidence about subjects nobody knows, dropped", registry.live.strange
         )
+        positions = CounterMetricFamily(
+            "anwang_positions", "Positions of moving points by what became of them", labels=["became"]
+        )
+        for became, count in registry.told.positions.items():
+            positions.add_metric([became.value], count)
+        yield positions
+        yield CounterMetricFamily(
+            "anwang_device_reports_refused", "Devices' reports without room", registry.told.reports_refused
+        )
         yield GaugeMetricFamily(
             "anwang_catalogue_notices_waiting", "Entries of catalogue notices to be written", registry.notices.size
         )

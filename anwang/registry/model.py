@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from anwang.kernel.errors import Invalid
 from anwang.kernel.geo import Box, Ring
 from anwang.kernel.ids import OrgId, PointId
+from anwang.registry.told import Place, SelfReport
 
 T = TypeVar("T")
 
@@ -306,6 +307,10 @@ class LiveState:
     evidence: tuple[EvidenceItem, ...]
     verdict: Verdict
     recording: bool = False
+    place: Place | None = None
+    """Where a moving point said it was."""
+    report: SelfReport | None = None
+    """What a device said of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +403,8 @@ class Policies:
     keepalive_s: float = USUAL_KEEPALIVE_S
     """60, the standard's interval, means the interval that the platform's settings say."""
     catalogue_interval_s: float = 3600.0
-    audio: bool = False
+    audio: bool = True
+    """Whether the sound that a device sends is taken, heard and recorded."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Policies that only the gateway knows, by name."""
 

@@ -66,6 +66,7 @@ from anwang.registry.reviews import Reviews, in_steps, unread_subject
 from anwang.registry.roll import Admission, Known, Roll
 from anwang.registry.text import TextIndex, pinyin
 from anwang.registry.tiles import BaseMap, TileIndex, drawn
+from anwang.registry.told import Place, SelfReport, Taken, Told, is_plausible
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.stores.state import State as Database
@@ -79,6 +80,8 @@ TICK_S = 1.0
 MAP_S = 5.0
 """Changed points are drawn at once; this often they are sorted in."""
 EVERYTHING = "/"
+MOST_MOVING = 64
+"""Points that one position of a device moves: the cameras of a vehicle."""
 
 
 def limited(limit: int) -> int:
@@ -147,6 +150,7 @@ class Registry:
         self.columns = PointColumns()
         self.live = Live(self.columns, rules)
         self.roll = Roll()
+        self.told = Told()
         self.tiles = TileIndex(self.columns, self.live)
         self.base_map = BaseMap()
         self.texts = TextIndex()
@@ -316,9 +320,37 @@ class Registry:
         """Registrations of devices by their number (see `greet`), in the order of time. sources: where from."""
         self.live.note_registered(devices, np.array(devices, np.int32), np.array(at_us, np.int64), sources)
 
+    def note_report(self, gateway: str, device_id: str, report: SelfReport) -> None:
+        """A device said how it is; of one that was never met nothing is kept."""
+        key = device_key(gateway, device_id)
+        if self.live.device(key) >= 0:
+            self.told.put_report(key, report)
+
+    async def note_place(self, gateway: str, device_id: str, channel_id: str, place: Place) -> Taken:
+        """A moving device said where it is. channel_id: which of its channels; itself means all its points.
+
+        Counted by what became of it; of a device or channel that nobody adopted nothing is stored.
+        """
+        taken = await self._take_place(gateway, device_id, channel_id, place)
+        self.told.positions[taken] += 1
+        return taken
+
+    async def _take_place(self, gateway: str, device_id: str, channel_id: str, place: Place) -> Taken:
+        admission = self.roll.get(self.live.device(device_key(gateway, device_id)))
+        if admission is None or admission.status is not DeviceStatus.ADOPTED:
+            return Taken.NOT_ADOPTED
+        if not is_plausible(place):
+            return Taken.IMPLAUSIBLE
+        one = None if channel_id == device_id else channel_id
+        async with self._state.read() as tx:
+            moving = await store.points_of_device(tx, gateway, device_id, one, limit=MOST_MOVING)
+        became = [self.told.put_place(point, place) for point in moving]
+        return Taken.NOT_ADOPTED if not became else Taken.TAKEN if Taken.TAKEN in became else became[0]
+
     def state_of(self, point: PointId) -> LiveState:
         """What is believed of a point and why. Raises NotFound."""
-        return self.live.explain(self._ix(point), self._clock.micros())
+        found = self.live.explain(self._ix(point), self._clock.micros())
+        return replace(found, place=self.told.place(point))
 
     def class_of(self, point: PointId) -> PointClass | None:
         """The class of a point, from memory; None for an unknown one."""
@@ -1023,7 +1055,8 @@ class Registry:
 
     def device_live(self, device: Device) -> LiveState:
         """What is believed of a device and why."""
-        return self.live.explain_device(device_key(device.gateway, device.device_id), self._clock.micros())
+        key = device_key(device.gateway, device.device_id)
+        return replace(self.live.explain_device(key, self._clock.micros()), report=self.told.report(key))
 
     async def channels(self, seen: Seen, device: str, *, limit: int = 200, cursor: str | None = None) -> Page[Channel]:
         """What a device lists, by channel id. Raises NotFound."""

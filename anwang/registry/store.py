@@ -435,6 +435,16 @@ async def point_by_id(tx: Tx, scope_path: str | None, point_id: str, *, lock: bo
     return point_of(row) if row else None
 
 
+async def points_of_device(
+    tx: Tx, gateway: str, device_id: str, channel_id: str | None, *, limit: int
+) -> list[PointId]:
+    """The points behind a device, or behind one of its channels."""
+    wanted = select(points.c.id).where(points.c.gateway == gateway, points.c.device_id == device_id, _there())
+    if channel_id is not None:
+        wanted = wanted.where(points.c.channel_id == channel_id)
+    return [PointId(found) for found in await tx.scalars(wanted.order_by(points.c.ix).limit(limit))]
+
+
 async def point_of_channel(tx: Tx, gateway: str, device_id: str, channel_id: str) -> PointId | None:
     """The point behind a channel."""
     found = await tx.scalar(

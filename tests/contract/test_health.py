@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from anwang.app.engines import folders
-from anwang.app.healthchecks import BusCheck, SipCheck, disk, objects
+from anwang.app.healthchecks import BusCheck, SipCheck, disk, objects, receiving
 from anwang.runtime import machine
 from anwang.runtime.clock import FakeClock, SystemClock
 from anwang.runtime.settings import Settings, Stores
@@ -186,3 +186,10 @@ async def test_every_file_system_in_use_is_looked_at(tmp_path: Path) -> None:
     found = await disk(used, 1 << 60)
     assert found.status is Status.DEGRADED
     assert {part.status for part in found.causes} == {Status.DEGRADED}
+
+
+def test_the_last_fault_of_receiving_stands_in_the_tree() -> None:
+    assert receiving(None, 0) == []
+    (cause,) = receiving(("Connection refused", 12.4), 3)
+    assert (cause.name, cause.status) == ("receiving", Status.OK)
+    assert cause.detail == "the last fault of 3: Connection refused, 12 s ago"

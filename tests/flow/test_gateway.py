@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from anwang.gateways.gb28181 import Gb28181Gateway
+from anwang.gateways.gb28181 import Gb28181Gateway, KeptCalls
 from anwang.gateways.gb28181.sockets import Sockets
 from anwang.governance import CITY
 from anwang.registry import Admission, Everything, EvidenceKind, Point, Policies, Registry, device_key
@@ -114,6 +114,8 @@ class SlowRegistry(Registry):
 class House:
     """The gateway and what it stands on."""
 
+    database: Database
+
     def __init__(self, gateway: Gb28181Gateway, registry: SlowRegistry, clock: FakeClock) -> None:
         self.gateway, self.registry, self.clock = gateway, registry, clock
 
@@ -156,12 +158,15 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         adopt_under=lambda device: None,
         on_signal=lambda device, alarm: None,
         on_media_end=lambda dialog: None,
+        kept=KeptCalls(state=database, clock=clock),
     )
     await gateway.open()
     running = asyncio.create_task(gateway.run())
     await asyncio.sleep(0)
     try:
-        yield House(gateway, registry, clock)
+        found = House(gateway, registry, clock)
+        found.database = database
+        yield found
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -216,3 +216,20 @@ async def test_a_slow_viewer_holds_the_sender() -> None:
     assert feed.silent_seconds() == 0, "who is held says nothing"
     viewer.resume_writing()
     assert sender.holds == [True, False]
+
+
+def heard(count: int) -> list[Unit]:
+    """G.711 of 20 ms each."""
+    return [
+        Unit(kind=Kind.AUDIO, codec=Codec.G711A, data=b"\xd5" * 160, pts_90k=number * 1800) for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("muted", [False, True])
+async def test_a_muted_feed_leaves_the_sound_out(muted: bool) -> None:
+    feed, _, _ = whole_feed()
+    if muted:
+        feed.mute()
+    feed.hooks().units([*heard(30), *pictures(54_000)])
+    _, pipe = viewer_of(outlet_of(feed))
+    assert (b"mp4a" in b"".join(pipe.parts)) is not muted

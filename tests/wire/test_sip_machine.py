@@ -636,7 +636,8 @@ def plain(method: str, **headers: str) -> bytes:
 def test_answers_without_an_event(data: bytes, status: int) -> None:
     _, b = pair()
     b.sip.receive(data, sip.Peer("udp", "203.0.113.7", 999), 0.0)
-    assert [event for event in b.sip.events() if not isinstance(event, sip.Broken)] == []
+    told = [event for event in b.sip.events() if not isinstance(event, sip.Broken)]
+    assert all(isinstance(event, sip.Refused) and event.status == status for event in told), "nothing to be answered"
     ((answer, peer),) = b.sip.to_send(0.0)
     found = sip.parse(answer)
     assert isinstance(found, sip.Response)
@@ -971,3 +972,22 @@ def test_any_bytes_never_break_the_machine(data: bytes) -> None:
     end.sip.receive(data, sip.Peer("udp", "192.0.2.20", 5060), 0.0)
     list(end.sip.events())
     assert quiet(1)(4) == quiet(1)(4)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (plain("INFO"), 481),
+        (plain("NOTIFY", To="<sip:c@d>;tag=zz", Event="Catalog"), 481),
+        (plain("SUBSCRIBE", Event="Catalog", To="<sip:c@d>;tag=zz"), 481),
+        (plain("SUBSCRIBE", Event="conference"), 489),
+        (plain("PUBLISH"), 405),
+    ],
+)
+def test_what_is_refused_unasked_is_told_with_its_peer(data: bytes, status: int) -> None:
+    _, b = pair()
+    peer = sip.Peer("udp", "203.0.113.7", 999)
+    b.sip.receive(data, peer, 0.0)
+    (told,) = b.sip.events()
+    assert isinstance(told, sip.Refused)
+    assert (told.status, told.peer, told.request.from_.uri.user) == (status, peer, "a")

@@ -22,12 +22,21 @@ WATCH_QUEUE = 500
 LONGEST = 64 * 1024
 
 _SECRETS = (
-    # the digest response would let a password be guessed off-line; BasicParam carries the password itself
-    (re.compile(rb'(response=)"?[0-9a-fA-F]+"?'), rb'\1"[redacted]"'),
-    # whoever knows the address could hand in a picture for the device's
-    (re.compile(rb"(<UploadURL>)[^<]*(</UploadURL>)", re.IGNORECASE), rb"\1[redacted]\2"),
-    (re.compile(rb"(<Password>)[^<]*(</Password>)", re.IGNORECASE), rb"\1[redacted]\2"),
-)
+    # a proof would let a password be guessed off-line, of whatever scheme: what names it may stay, the rest goes. Lines
+    # may be folded (RFC 3261 7.3.1)
+    (re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:[ \t]*)(?!\s*digest\b)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*"),
+     rb"\1[redacted]"),
+    (re.compile(rb"(?i)((?<![\w-])(?:response|sign[12]?|cryptkey|rspauth)\s*=\s*)(?:\"[^\"\r\n]*\"?|[^\s,;\"]+)"),
+     rb'\1"[redacted]"'),
+    # SDP: k= (RFC 4566 5.12) and SRTP's keys (RFC 4568)
+    (re.compile(rb"(?im)^(k[ \t]*=[ \t]*)[^\r\n]+"), rb"\1[redacted]"),
+    (re.compile(rb"(?im)^(a[ \t]*=[ \t]*(?:crypto|key-mgmt)[ \t]*:[ \t]*)[^\r\n]+"), rb"\1[redacted]"),
+    # BasicParam carries the password itself; whoever knows an upload's address could hand in a picture for the device
+    (re.compile(rb"(?i)(<\s*(?:[\w-]+:)?(password|uploadurl)\b[^<>]*>)[^<]*"), rb"\1[redacted]"),
+    (re.compile(rb"(?i)(\spassword\s*=\s*)(?:\"[^\"<>]*\"?|'[^'<>]*'?|[^\s<>\"']+)"), rb'\1"[redacted]"'),
+    # a password in a SIP, RTSP or HTTP address
+    (re.compile(rb"(?i)\b((?:sips?:|rtsp://|https?://)[^\s:@/<>\"]{1,64}:)[^\s@/<>\"]{1,128}@"), rb"\1[redacted]@"),
+)  # fmt: skip
 
 
 def redact(message: bytes) -> bytes:

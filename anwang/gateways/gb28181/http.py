@@ -121,6 +121,12 @@ def build_router(
         found = await device_of(actor, device_id)
         gateway.sync(found.device_id)
 
+    @router.post("/devices/{device_id}/status", status_code=204)
+    async def ask_status(actor: Manager, device_id: str) -> None:
+        """Ask the device how it is; its answer stands in the device's evidence then."""
+        found = await device_of(actor, device_id)
+        await gateway.ask_status(found.device_id)
+
     @router.post("/devices", status_code=201)
     async def expect_device(actor: Manager, wanted: DeviceToComeDto) -> AddedDto:
         """Announce a device before it registers: it is let in at once, under the organisation."""

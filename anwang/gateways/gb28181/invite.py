@@ -43,13 +43,22 @@ def subject(*, channel: str, server_id: str, ssrc: int) -> Subject:
 
 
 def accept(
-    answer: Sdp, *, receiver: Receiver, dialog: str, checking: Checking, source: str, any_source: bool = False
+    answer: Sdp,
+    *,
+    receiver: Receiver,
+    dialog: str,
+    checking: Checking,
+    source: str,
+    any_source: bool = False,
+    with_sound: bool = True,
 ) -> Pushed:
     """What the device's answer means for the receiver.
 
     source: address the answer came from: the device's own, or its NAT's. any_source: whoever connects to our port is
-    believed to be the device, for those whose media comes from an address that nothing foretells. Raises Unsupported,
-    WireError.
+    believed to be the device, for those whose media comes from an address that nothing foretells.
+    with_sound: False leaves out what sound the device sends; no edition lets an INVITE ask for pictures alone.
+
+    Raises Unsupported, WireError.
     """
     media = answer.block("video")
     if media is None:
@@ -79,7 +88,7 @@ def accept(
         sources = tuple(dict.fromkeys(host for host in (answer.address_of(media), source) if _is_address(host)))
     return Pushed(
         dialog=dialog, ssrc=ssrc, connect=connect, checking=checking, payload=encoding or "PS", sources=sources,
-        file_bytes=media.file_bytes,
+        file_bytes=media.file_bytes, with_sound=with_sound,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Implements access.Gateway. What devices say becomes calls on the registry; order
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,16 +17,19 @@ from anwang.access import Address, Checking, Preset, PtzOrder, Pushed, Receiver,
 from anwang.gateways.gb28181 import invite, translate
 from anwang.gateways.gb28181.capture import Capture, Captured, redact
 from anwang.gateways.gb28181.catalogue import Catalogues, Rounds
+from anwang.gateways.gb28181.kept import KeptCalls
 from anwang.gateways.gb28181.past import PastOfDevices
+from anwang.gateways.gb28181.policies import AlarmPolicy, alarm_policy, position_interval_s
 from anwang.gateways.gb28181.refusals import Refusals
 from anwang.gateways.gb28181.registrar import REPEATABLE, Outcome, Registrar
 from anwang.gateways.gb28181.sessions import Peer, Session, Sessions
 from anwang.gateways.gb28181.sockets import Sockets
+from anwang.gateways.gb28181.subscriptions import Subscriptions, Topic
 from anwang.gateways.gb28181.turns import Turns
 from anwang.gateways.gb28181.twins import Twins
 from anwang.kernel.errors import AnwangError, Exhausted, Unavailable, Unsupported, WireError
 from anwang.kernel.ids import OrgId
-from anwang.registry import CatalogueItem, DeviceStatus, Evidence, EvidenceKind, Known, Registry, device_key
+from anwang.registry import CatalogueItem, DeviceStatus, Evidence, EvidenceKind, Known, Place, Registry, device_key
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.runtime.settings import Gb28181
@@ -37,9 +41,13 @@ from anwang.wire.gb28181 import (
     CatalogNotify,
     CatalogQuery,
     CatalogResponse,
+    Command,
     DeviceControl,
     DeviceInfoQuery,
     DeviceInfoResponse,
+    DeviceStatusQuery,
+    DeviceStatusResponse,
+    Guard,
     IFrame,
     ItemEvent,
     Keepalive,
@@ -49,6 +57,7 @@ from anwang.wire.gb28181 import (
     PresetQuery,
     PresetResponse,
     RecordInfoResponse,
+    ResetAlarm,
     UploadSnapShotFinished,
     domain_of,
     fast_register,
@@ -74,10 +83,11 @@ from anwang.wire.sip import (
     Ended,
     Endpoint,
     Event,
-    EventType,
     Invited,
     Notified,
     Progress,
+    Refused,
+    Request,
     Response,
     SubscribeAsked,
     SubscriptionEnded,
@@ -105,13 +115,21 @@ MOST_EVIDENCE = 20_000
 TOGETHER = 64
 MOST_WAITING = 600_000
 ASK_SECONDS = 5.0
-SUBSCRIBE_SECONDS = 3600
 MOST_TASKS = 10_000
 SEEN_NOTICES = 4096
 _TRANSPORTS = {
     "tcp-passive": Transport.TCP_PASSIVE,
     "tcp-active": Transport.TCP_ACTIVE,
     "udp": Transport.UDP,
+}
+_CAMERAS = frozenset({"131", "132"})
+#: charset policies: what a device reads and writes whatever its declarations say; the others go by edition and bytes
+_CHARSETS = {"gb18030": "GB18030", "utf-8": "UTF-8"}
+#: why the SIP machine refuses by itself
+_WHY = {
+    405: "a method that nobody asked for",
+    481: "a request for a dialog or subscription that is over or never was",
+    489: "a subscription to something we do not tell of",
 }
 #: what a device says to an INVITE, as our errors
 _REFUSALS: dict[int, type[AnwangError]] = {486: Exhausted, 488: Unsupported, 415: Unsupported}
@@ -126,6 +144,8 @@ class _Call:
     answered: asyncio.Future[Accepted[Peer]]
     past: bool = False
     """A recording: it ends when everything has been sent."""
+    call_id: str = ""
+    """Once it stands."""
 
 
 class Gb28181Gateway:
@@ -144,12 +164,15 @@ class Gb28181Gateway:
         adopt_under: Callable[[str], OrgId | None],
         on_signal: Callable[[str, AlarmNotify], None],
         on_media_end: Callable[[str], None],
+        kept: KeptCalls,
     ) -> None:
         """password_of: secret of a device. adopt_under: the organisation that adopts a new device at once, if any.
 
         sip_host: our address for a device (empty: as it reached us).
 
         on_signal: device and alarm notice. on_media_end: a call ended by the device, by its dialog.
+
+        kept: what stands, for the run after this one.
         """
         self.settings = settings
         self._registry = registry
@@ -158,6 +181,9 @@ class Gb28181Gateway:
         self.adopt_under = adopt_under
         self._on_signal = on_signal
         self._on_media_end = on_media_end
+        self.kept = kept
+        self.left_calls = 0
+        """Calls of a run before that were ended."""
         self.server_id = settings.server_id
         self.domain = settings.domain or domain_of(settings.server_id)
         self.sessions = Sessions(keepalive_s=settings.keepalive_seconds, misses=settings.keepalive_misses)
@@ -171,7 +197,7 @@ class Gb28181Gateway:
             offer_qop=lambda device: self._policy(device, "offer_qop") == "yes",
         )
         self.sockets = Sockets(clock=clock, datagram=self._datagram, lost=self._lost, broken=self._broken)
-        self._endpoint: Endpoint[Peer] = Endpoint(self, max_calls=50_000)
+        self._endpoint: Endpoint[Peer] = Endpoint(self, max_calls=50_000, max_subscriptions=60_000)
         self._calm = asyncio.Event()
         self._calm.set()
         self._calm_in = 0
@@ -191,7 +217,12 @@ class Gb28181Gateway:
         self._business: dict[tuple[str, int], tuple[type[Manscdp], asyncio.Future[Manscdp]]] = {}
         self._calls: dict[int, _Call] = {}
         self.past = PastOfDevices(self, first_s=settings.record_search_seconds)
-        self._subscriptions: dict[str, int] = {}
+        self.subscriptions = Subscriptions(
+            self._endpoint,
+            local=Uri(self.server_id, self.domain),
+            next_sn=self._next_sn,
+            written=self._written,
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -200,6 +231,12 @@ class Gb28181Gateway:
         self._twins = Twins()
         self.registrations = 0
         self.notices = 0
+        self.alarms = dict.fromkeys(("announced", "repeated", "not_adopted"), 0)
+        """Alarm notices by what became of them."""
+        self.positions_unread = 0
+        """Positions without a readable place, or more in one message than are taken."""
+        self.strays = 0
+        """Notices and answers that nobody waits for."""
         self._evidence: list[Evidence] = []
         self._arrived: tuple[list[int], list[int], list[str]] = ([], [], [])
         self._lost_now = 0
@@ -220,6 +257,7 @@ class Gb28181Gateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flush_forever())
             group.create_task(self._sweep_forever())
+            group.create_task(self._keep_forever())
             group.create_task(self.strangers.run())
             group.create_task(self.introductions.run())
             group.create_task(self.catalogues.run())
@@ -345,12 +383,17 @@ class Gb28181Gateway:
                 checking=checking,
                 source=session.peer[1],
                 any_source=self._policy(address.device, "media_source") == "any",
+                with_sound=self._takes_sound(address.device),
             )
         except AnwangError:
             self._hang_up(call)
             raise
         trace.step(Step.ACKNOWLEDGED)
         return pushed
+
+    def _takes_sound(self, device: str) -> bool:
+        policies = self._registry.policies(NAME, device)
+        return policies is None or policies.audio
 
     async def close_stream(self, dialog: str) -> None:
         """BYE. A dialog that is over is no fault."""
@@ -371,6 +414,21 @@ class Gb28181Gateway:
         return [
             Preset(number=int(p.id), name=p.name) for p in answer.presets if p.id.isdigit() and 1 <= int(p.id) <= 255
         ]
+
+    async def reset_alarm(self, address: Address, *, method: int | None = None, alarm_type: int | None = None) -> None:
+        """AlarmCmd=ResetAlarm; see access.DeviceAlarms. Raises Unavailable, Unsupported."""
+        which = ResetAlarm("" if method is None else str(method), "" if alarm_type is None else str(alarm_type))
+        await self._command(address, which, "to reset its alarm")
+
+    async def set_guard(self, address: Address, is_armed: bool) -> None:
+        """GuardCmd; see access.DeviceAlarms. Raises Unavailable, Unsupported."""
+        await self._command(address, Guard(is_armed), "to be armed" if is_armed else "to be disarmed")
+
+    async def _command(self, address: Address, command: Command, what: str) -> None:
+        self._reach(address.device)
+        control = DeviceControl(sn=self._next_sn(), device_id=address.channel, command=command)
+        if not (await self._query(address.device, control, Result)).is_ok:
+            raise Unsupported(f"device {address.device} refuses {what}")
 
     async def request_key_frame(self, address: Address) -> None:
         """IFameCmd (2016) or IFrameCmd (2022). Raises Unavailable."""
@@ -507,19 +565,23 @@ class Gb28181Gateway:
                     self._endpoint.hang_up(event.call, now)
                 else:
                     call.answered.set_result(event)
+                    call.call_id = event.response.call_id
+                    self.kept.began(call.device, self._endpoint.dialog_of(event.call))
             case Ended():
                 self._ended(event)
             case Invited():
                 # devices invite us only for voice, which comes with a later issue
                 self._endpoint.reject(event.call, 488, now)
+                self._refuse_request(event.request, event.peer, "an invitation that nobody asked for")
+            case Refused():
+                self._refuse_request(event.request, event.peer, _WHY.get(event.status, str(event.status)))
             case Notified():
                 self._notified(event, now)
             case SubscribeAsked():
                 self._endpoint.reject_subscription(event.subscription, 489, now)
+                self._refuse_request(event.request, event.peer, "a subscription to us")
             case SubscriptionEnded():
-                for device, number in list(self._subscriptions.items()):
-                    if number == event.subscription:
-                        del self._subscriptions[device]
+                self.subscriptions.ended(event)
             case Broken():
                 self._refuse(event.peer, event.error.reason, sample=event.error.data)
             case _:
@@ -529,6 +591,8 @@ class Gb28181Gateway:
         call = self._calls.pop(event.call, None)
         if call is None:
             return
+        if call.call_id:
+            self.kept.ended(call.call_id)
         if call.answered.done():
             if event.cause is not Cause.LOCAL:
                 self._on_media_end(str(event.call))
@@ -552,6 +616,7 @@ class Gb28181Gateway:
             self._message(event, now)
         else:
             self._endpoint.reply(event.transaction, 405, now)
+            self._refuse_request(event.request, event.peer, _WHY[405])
 
     def _register(self, event: Asked[Peer], now: float) -> None:
         try:
@@ -571,7 +636,7 @@ class Gb28181Gateway:
         """What a REGISTER leads to once it is answered."""
         if outcome is Outcome.LOGGED_OUT:
             self._note_lost(session, "logged out")
-            self._release(session)
+            self._leave(session)
             return
         self.registrations += outcome is Outcome.REGISTERED
         self._registrations += 1
@@ -627,14 +692,29 @@ class Gb28181Gateway:
         if len(slots) >= MOST_EVIDENCE:
             self.flush()
         if is_new:
-            self._subscriptions.pop(session.device, None)
+            self._end_left(session)
+            self.subscriptions.drop(session, self._clock.monotonic())
+            self._pump()
             self.catalogues.want(session.device)
+            self.introductions.want(session.device)
+        elif self.subscriptions.is_due(session.device):
             self.introductions.want(session.device)
 
     def _turn_away(self, session: Session, reason: str) -> None:
         """A device that proved itself, but may not stay."""
         self._refuse(session.peer, reason, device=session.device)
         self.sessions.drop(session.device)
+        self._leave(session)
+
+    def _leave(self, session: Session) -> None:
+        """A device is registered no more: nothing is asked of it any longer, and what it sends ends."""
+        self.subscriptions.drop(session, self._clock.monotonic())
+        for number in [number for number, call in self._calls.items() if call.device == session.device]:
+            is_standing = self._calls[number].answered.done()
+            self._hang_up(number)
+            if is_standing:
+                self._on_media_end(str(number))
+        self._pump()
         self._release(session)
 
     def _release(self, session: Session) -> None:
@@ -643,11 +723,24 @@ class Gb28181Gateway:
             self.sockets.unsettle(session.peer)
 
     async def _introduce(self, device: str) -> None:
+        """Ask a device who it is, how it is, and to tell of changes. Many don't answer; nothing depends on it."""
+        for ask in (self._ask_who, self.ask_status):
+            with contextlib.suppress(AnwangError):
+                await ask(device)
+        session = self.sessions.get(device)
+        if session is not None:
+            self._subscribe(session)
+
+    async def ask_status(self, device: str) -> None:
+        """DeviceStatus; the answer becomes the device's report. Raises Unavailable, Unsupported."""
+        told = await self._query(device, DeviceStatusQuery(sn=self._next_sn(), device_id=device), DeviceStatusResponse)
+        if told.is_online is None and told.is_healthy is None:
+            raise Unsupported(f"device {device} does not say how it is")
+        self._registry.note_report(NAME, device, translate.report(told, self._clock.micros()))
+
+    async def _ask_who(self, device: str) -> None:
         query = DeviceInfoQuery(sn=self._next_sn(), device_id=device)
-        try:
-            told = await self._query(device, query, DeviceInfoResponse)
-        except AnwangError:
-            return  # many devices do not answer it; nothing depends on it
+        told = await self._query(device, query, DeviceInfoResponse)
         session, admission = self.sessions.get(device), self._registry.admission(NAME, device)
         if session is None or admission is None:
             return
@@ -672,7 +765,7 @@ class Gb28181Gateway:
             return
         session.heard_s = now
         try:
-            message = parse(request.body)
+            message = self._read(request.body, session.device)
         except WireError as err:
             self._endpoint.reply(event.transaction, 400, now)
             self._refuse(event.peer, err.reason, device=device, sample=err.data)
@@ -740,6 +833,7 @@ class Gb28181Gateway:
         """An answer that somebody waits for; a bare OK or ERROR answers whatever was asked under its number."""
         waiting = self._business.get((device, message.sn))
         if waiting is None or waiting[1].done():
+            self.strays += 1
             return
         if isinstance(message, waiting[0]):
             waiting[1].set_result(message)
@@ -747,31 +841,51 @@ class Gb28181Gateway:
             said = f"{'OK' if message.is_ok else 'ERROR'} {message.reason}".rstrip()
             waiting[1].set_exception(Unsupported(f"device {device} answered {said} and nothing more"))
 
-    def _alarm(self, session: Session, message: AlarmNotify) -> None:
-        """An alarm notice is answered with a message of its own, and announced once however often it comes."""
-        answer = Result(sn=message.sn, device_id=message.device_id, cmd_type="Alarm", is_ok=True)
-        self._spawn(self._send_quietly(session, serialize(answer, session.version)))
-        key = (session.device, message.device_id, message.method, message.alarm_type, message.at)
+    def _alarm(self, session: Session, message: AlarmNotify, *, is_answered: bool = False) -> None:
+        """An alarm notice is announced once however often it comes. is_answered: it came as NOTIFY, whose SIP answer is
+        all; one that came as MESSAGE gets a message back.
+        """
+        if not is_answered:
+            answer = Result(sn=message.sn, device_id=message.device_id, cmd_type="Alarm", is_ok=True)
+            self._spawn(self._send_quietly(session, self._written(session, answer)))
+        moment = message.at or message.sn  # one without a time is told apart by its number
+        key = (session.device, message.device_id, message.method, message.alarm_type, moment)
         if key in self._notices:
+            self.alarms["repeated"] += 1
             return
         self._notices[key] = None
         if len(self._notices) > SEEN_NOTICES:
             self._notices.popitem(last=False)
-        if self._is_adopted(session.device):
-            self._on_signal(session.device, message)
+        if not self._is_adopted(session.device):
+            self.alarms["not_adopted"] += 1
+            return
+        self.alarms["announced"] += 1
+        self._on_signal(session.device, message)
 
     def _notice(self, session: Session, message: Manscdp) -> None:
         if isinstance(message, CatalogNotify):
             self.notices += 1
             self._spawn(self._take_items(session.device, message.items, root=message.device_id))
+        elif isinstance(message, MobilePositionNotify):
+            places = translate.places(message, device=session.device, at_us=self._clock.micros())
+            self.positions_unread += len(message.positions) - len(places) if message.positions else 1
+            if places:
+                self._spawn(self._take_places(session.device, places))
+
+    async def _take_places(self, device: str, places: Sequence[tuple[str, Place]]) -> None:
+        for channel, place in places:
+            await self._registry.note_place(NAME, device, channel, place)
 
     def _notified(self, event: Notified[Peer], now: float) -> None:
-        session = self.sessions.get(event.request.from_.uri.user)
+        device = self.subscriptions.device_of(event.subscription) or event.request.from_.uri.user
+        session = self.sessions.get(device)
         if session is None or not self._is_from(session, event.peer):
             self._endpoint.reply(event.transaction, 403, now)
+            self._refuse(event.peer, "a notice from a device that is not registered here", device=device)
             return
+        session.heard_s = now
         try:
-            message = parse(event.request.body) if event.request.body else None
+            message = self._read(event.request.body, device) if event.request.body else None
         except WireError as err:
             self._endpoint.reply(event.transaction, 400, now)
             self._refuse(event.peer, err.reason, device=session.device, sample=err.data)
@@ -780,7 +894,7 @@ class Gb28181Gateway:
         if isinstance(message, CatalogResponse):
             self._spawn(self._take_items(session.device, message.items, root=message.device_id))
         elif isinstance(message, AlarmNotify):
-            self._alarm(session, message)
+            self._alarm(session, message, is_answered=True)
         elif message is not None:
             self._notice(session, message)
 
@@ -795,7 +909,7 @@ class Gb28181Gateway:
             return
         await self._registry.reconcile(admission.id, items, complete=complete, asked_at_us=asked_us)
         session = self.sessions.get(device)
-        if session is not None and type_of(device) not in ("131", "132"):
+        if session is not None:
             self._subscribe(session)
 
     async def _take_items(self, device: str, items: Sequence[CatalogItem], *, root: str) -> None:
@@ -810,21 +924,17 @@ class Gb28181Gateway:
             self.catalogues.want(device)
 
     def _subscribe(self, session: Session) -> None:
-        """Ask a recorder or platform to tell of catalogue changes; one that can't is asked again now and then."""
-        if session.device in self._subscriptions:
-            return
-        sn = self._next_sn()
-        body = serialize(CatalogQuery(sn=sn, device_id=session.device), session.version)
-        self._subscriptions[session.device] = self._endpoint.subscribe(
-            local=Uri(self.server_id, self.domain),
-            remote=Uri(session.device, self.domain),
-            target=Uri(session.device, session.peer[1], session.peer[2]),
-            peer=session.peer,
-            now=self._clock.monotonic(),
-            event=EventType.parse(f"Catalog;id={sn}"),
-            body=body,
-            expires_s=SUBSCRIBE_SECONDS,
-        )
+        """Let the device have the subscriptions that its kind and its policies call for."""
+        is_camera = type_of(session.device) in _CAMERAS
+        policies = self._registry.policies(NAME, session.device)
+        extra = policies.extra if policies is not None else {}
+        wanted = {} if is_camera else {Topic.CATALOGUE: 0}
+        alarms = alarm_policy(extra)
+        if alarms is AlarmPolicy.YES or (alarms is AlarmPolicy.AUTO and not is_camera):
+            wanted[Topic.ALARM] = 0
+        if interval_s := position_interval_s(extra):
+            wanted[Topic.POSITION] = interval_s
+        self.subscriptions.keep(session, wanted, self._clock.monotonic())
         self._pump()
 
     # --- requests of ours -----------------------------------------------------------------------------------------
@@ -844,7 +954,7 @@ class Gb28181Gateway:
         session = self.sessions.get(device)
         if session is None or not self.sockets.has(session.peer):
             raise Unavailable(f"device {device} is not registered", "see its evidence; it must register first")
-        await self._send(session, serialize(message, session.version))
+        await self._send(session, self._written(session, message))
 
     async def _send(self, session: Session, body: bytes) -> None:
         transaction = self._endpoint.ask(
@@ -930,14 +1040,31 @@ class Gb28181Gateway:
                     self._calm.set()
             self._registrations = 0
 
+    async def _keep_forever(self) -> None:
+        while True:
+            await self._clock.sleep(FLUSH_SECONDS)
+            try:
+                await self.kept.flush()
+            except AnwangError as err:
+                log.warning("calls that stand were not written down", reason=err.reason)
+
+    def _end_left(self, session: Session) -> None:
+        """What a killed run before left standing ends now that its device is here."""
+        for names in self.kept.left(session.device):
+            try:
+                self._endpoint.end_left(names, session.peer, self._clock.monotonic())
+                self.left_calls += 1
+            except AnwangError as err:
+                log.info("a call of the run before was not ended", device=session.device, reason=err.reason)
+
     async def _sweep_forever(self) -> None:
         while True:
             await self._clock.sleep(SLICE_SECONDS)
             most = self.sessions.sweep_size(SWEEP_SECONDS / SLICE_SECONDS)
             for session, why in self.sessions.sweep(self._clock.monotonic(), most):
                 self._note_lost(session, why)
-                if self.sessions.get(session.device) is not session:
-                    self._release(session)
+                if self.sessions.get(session.device) is None:
+                    self._leave(session)
             for device in self._rounds.due(
                 self._clock.monotonic(), self.sessions.sweep_size(ROUND_SECONDS / SLICE_SECONDS)
             ):
@@ -990,6 +1117,18 @@ class Gb28181Gateway:
             self._clock.micros(), peer=f"{peer[1]}/{peer[0]}", device=device[:40], reason=reason, sample=redact(sample)
         )
 
+    def _refuse_request(self, request: Request, peer: Peer, why: str) -> None:
+        self._refuse(peer, f"{request.method[:16]}: {why}", device=request.from_.uri.user)
+
+    def _written(self, session: Session, message: Manscdp) -> bytes:
+        """A message as this device reads it."""
+        charset = self._policy(session.device, "charset")
+        return serialize(message, session.version, _CHARSETS.get(charset, ""))
+
+    def _read(self, body: bytes, device: str) -> Manscdp:
+        """A body as this device writes it. Raises WireError."""
+        return parse(body, _CHARSETS.get(self._policy(device, "charset"), ""))
+
     def _is_adopted(self, device: str) -> bool:
         admission = self._registry.admission(NAME, device)
         return admission is not None and admission.status is DeviceStatus.ADOPTED
@@ -998,7 +1137,13 @@ class Gb28181Gateway:
         policies = self._registry.policies(NAME, device)
         if policies is None:
             return ""
-        return policies.transport if name == "transport" else policies.extra.get(name, "")
+        match name:
+            case "transport":
+                return policies.transport
+            case "charset":
+                return policies.charset
+            case _:
+                return policies.extra.get(name, "")
 
     def _next_sn(self) -> int:
         return next(self._sn) & 0x7FFFFFFF or 1

@@ -79,6 +79,9 @@ class Sockets:
         """Connections refused because too many stood already, from that address or in all."""
         self.outstayed = 0
         """Connections closed because no device registered over them."""
+        self.faults = 0
+        """Times that receiving failed, mostly because an earlier answer could not be delivered."""
+        self._fault: tuple[str, float] | None = None
 
     async def open(self, host: str, port: int, *, buffer_bytes: int) -> None:
         """Bind both to one number; port 0: any that is free for both. Raises Unavailable with what is in the way."""
@@ -197,6 +200,10 @@ class Sockets:
             self._connections[peer].abort()
             self.settle(peer)
 
+    def last_fault(self, now_s: float) -> tuple[str, float] | None:
+        """Why receiving failed last and how many seconds ago, None where it never did."""
+        return None if self._fault is None else (self._fault[0], now_s - self._fault[1])
+
     @property
     def strangers(self) -> int:
         """Connections over which nobody is registered."""
@@ -216,6 +223,8 @@ class Sockets:
                 return
             except OSError as err:
                 # an ICMP error of an earlier answer surfaces here; the socket goes on
+                self.faults += 1
+                self._fault = err.strerror or type(err).__name__, now_s
                 log.debug("receiving SIP failed", error=str(err))
                 return
             datagram(data, ("udp", source[0], source[1]), now_s)

@@ -6,17 +6,19 @@ from datetime import datetime, time
 
 from anwang.access import Ptz, PtzOrder
 from anwang.kernel.errors import Unsupported
-from anwang.kernel.times import BEIJING
-from anwang.registry import CatalogueItem, Generation, PointKind, read_texts
+from anwang.kernel.times import BEIJING, to_micros
+from anwang.registry import CatalogueItem, Generation, Place, PointKind, SelfReport, read_texts
 from anwang.wire.gb28181 import (
     CatalogItem,
     Command,
     Cruise,
     CruiseAct,
+    DeviceStatusResponse,
     HomePosition,
     ItemDetail,
     ItemEvent,
     Lens,
+    MobilePositionNotify,
     Move,
     Preset,
     PresetAct,
@@ -71,6 +73,48 @@ def item(found: CatalogItem, *, root: str, at_us: int) -> CatalogueItem | None:
         file=file,
         unread=tuple((each.key, each.value, each.reason) for each in unread),
     )
+
+
+MOST_PLACES = 256
+"""Positions taken of one message."""
+
+
+def places(notice: MobilePositionNotify, *, device: str, at_us: int) -> list[tuple[str, Place]]:
+    """Channels and where they were; a position that names nobody is the device's. Without a place it is left out."""
+    found = []
+    for one in notice.positions[:MOST_PLACES]:
+        if one.longitude is None or one.latitude is None:
+            continue
+        moment = one.at or notice.at
+        place = Place(
+            longitude=one.longitude,
+            latitude=one.latitude,
+            at_us=None if moment is None else to_micros(moment),
+            received_us=at_us,
+            speed_kmh=one.speed_kmh,
+            direction_deg=one.direction_deg,
+            altitude_m=one.altitude_m,
+        )
+        found.append((one.device_id or notice.device_id or device, place))
+    return found
+
+
+def report(told: DeviceStatusResponse, at_us: int) -> SelfReport:
+    """What a device says of itself. at_us: when its answer came."""
+    off_s = None if told.device_time is None else round((to_micros(told.device_time) - at_us) / 1e6, 1)
+    return SelfReport(
+        received_us=at_us,
+        is_online=told.is_online,
+        is_healthy=told.is_healthy,
+        reason=told.reason[:200],
+        is_encoding=told.is_encoding,
+        is_recording=told.is_recording,
+        clock_off_s=off_s,
+        alarms=tuple((code[:20], duty.value) for code, duty in told.alarms[:MOST_DUTIES]),
+    )
+
+
+MOST_DUTIES = 256
 
 
 def generation(found: CatalogItem) -> Generation:

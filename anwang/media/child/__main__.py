@@ -194,6 +194,8 @@ class MediaChild:
             return
         connect = (message.connect_host, message.connect_port) if message.connect_host else None
         receiver: Amendable = feed.source
+        if not message.sound:
+            feed.mute()
         receiver.amend(message.ssrc, SsrcPolicy(message.checking), connect, message.sources)
 
     def _record(self, message: Record) -> None:

@@ -101,6 +101,12 @@ class Feed:
         """Where this feed's receiver reports."""
         return Hooks(connected=self._connected, first=self._first, odd=self._odd, units=self._units, ended=self.lose)
 
+    def mute(self) -> None:
+        """Leave all sound out from now on: told before the sender has been answered."""
+        self._has_sound = False
+        if self._init is None:
+            self._fragmenter = Fragmenter(sound=False)
+
     def record(self, recording: Recording | None) -> None:
         """Begin or end recording; a new recording starts at the next key frame, or with what `arm` has kept."""
         if self.recording is not None:

@@ -665,9 +665,12 @@ _CONTENT: Final = {
 _OLD_NAMES: Final = {"starttime": "start", "endtime": "end"}
 
 
-def parse(body: bytes) -> m.Manscdp:
-    """The message of a body. Raises WireError: no XML, no known root, no CmdType, a broken PTZCmd."""
-    return from_node(read(body))
+def parse(body: bytes, charset: str = "") -> m.Manscdp:
+    """The message of a body. charset: what the peer is known to write, whatever it declares.
+
+    Raises WireError: no XML, no known root, no CmdType, a broken PTZCmd.
+    """
+    return from_node(read(body, charset))
 
 
 def from_node(root: Node) -> m.Manscdp:

@@ -81,8 +81,9 @@ class Node:
         return child.text if child else ""
 
 
-def decode(body: bytes) -> str:
-    """The text of a body, by byte order mark, then by what its declaration and its bytes say.
+def decode(body: bytes, charset: str = "") -> str:
+    """The text of a body, by byte order mark, then by the charset if one is given, then by what its declaration and
+    its bytes say.
 
     GB2312, GBK, GB18030 or nothing declared, but valid UTF-8 with three-byte characters: it is UTF-8 (common). Two-byte
     sequences alone prove nothing, for pairs of GB2312 can look like them. Never fails: what can't be read is replaced.
@@ -93,6 +94,8 @@ def decode(body: bytes) -> str:
         return body.decode("utf-16", "replace")
     if body.isascii():
         return body.decode("ascii")
+    if charset:
+        return body.decode(charset, "replace")
     found = _DECLARED.match(body)
     declared = found[1].lower() if found else b""
     try:
@@ -104,11 +107,14 @@ def decode(body: bytes) -> str:
     return body.decode("gb18030", "replace")
 
 
-def read(body: bytes) -> Node:
-    """The root element of a body. Raises WireError: no XML even after repair, a document type, or a bound exceeded."""
+def read(body: bytes, charset: str = "") -> Node:
+    """The root element of a body. charset: see `decode`.
+
+    Raises WireError: no XML even after repair, a document type, or a bound exceeded.
+    """
     if len(body) > MAX_SIZE:
         raise WireError(f"a body of {len(body)} bytes is above {MAX_SIZE}", data=body)
-    text = decode(body).strip("\x00 \t\r\n")
+    text = decode(body, charset).strip("\x00 \t\r\n")
     if _FORBIDDEN.search(text):
         raise WireError("a document type or entity is refused", data=body)
     fault: ParseError | None = None

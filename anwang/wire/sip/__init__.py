@@ -9,7 +9,7 @@ is one.
 """
 
 from anwang.wire.sip.calls import CallState
-from anwang.wire.sip.dialogs import compose
+from anwang.wire.sip.dialogs import DialogNames, compose
 from anwang.wire.sip.endpoint import ALLOW, PACKAGES, Endpoint
 from anwang.wire.sip.events import (
     Accepted,
@@ -26,6 +26,7 @@ from anwang.wire.sip.events import (
     Notified,
     Progress,
     Refreshed,
+    Refused,
     Stray,
     SubscribeAsked,
     Subscribed,
@@ -67,6 +68,7 @@ __all__ = [
     "Confirmed",
     "Counters",
     "Credentials",
+    "DialogNames",
     "Ended",
     "Endpoint",
     "Event",
@@ -80,6 +82,7 @@ __all__ = [
     "Peer",
     "Progress",
     "Refreshed",
+    "Refused",
     "Request",
     "Response",
     "Stray",

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final, Generic
 
 from anwang.kernel.errors import Conflict, Exhausted, NotFound, WireError
-from anwang.wire.sip.dialogs import Dialog, compose
+from anwang.wire.sip.dialogs import Dialog, DialogNames, compose
 from anwang.wire.sip.events import (
     Accepted,
     Acked,
@@ -362,6 +362,14 @@ class Calls(Generic[P]):
     def call_id(self, number: int) -> str:
         """Its Call-ID. Raises NotFound."""
         return self._live(number).dialog.call_id
+
+    def names(self, number: int) -> DialogNames:
+        """What is to be remembered of its dialog. Raises NotFound."""
+        return self._live(number).dialog.names
+
+    def end_left(self, names: DialogNames, peer: P, now: float) -> None:
+        """BYE in the dialog of a call that another process left. Raises WireError."""
+        self._transactions.request(Dialog.of_names(names, peer).request("BYE"), peer, now)
 
     # ---- inside
 

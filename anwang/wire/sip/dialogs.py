@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, Self
+from typing import Generic, NamedTuple, Self
 
 from anwang.kernel.errors import WireError
 from anwang.wire.sip.message import Headers, Request, Response
 from anwang.wire.sip.network import P
 from anwang.wire.sip.values import Address, CSeq, Uri, split_outside
+
+
+class DialogNames(NamedTuple):
+    """What a request in a dialog needs, so that another process can end it. cseq: of our last request."""
+
+    call_id: str
+    local: str
+    remote: str
+    target: str
+    cseq: int
 
 
 class Dialog(Generic[P]):
@@ -54,6 +64,18 @@ class Dialog(Generic[P]):
         values = [part for value in response.headers.all("Record-Route") for part in split_outside(value, ",") if part]
         self.routes = tuple(reversed(values))
         self.peer = peer
+
+    @property
+    def names(self) -> DialogNames:
+        """What is to be remembered of it."""
+        return DialogNames(self.call_id, str(self.local), str(self.remote), self.target, self.cseq)
+
+    @classmethod
+    def of_names(cls, names: DialogNames, peer: P) -> Self:
+        """A dialog that was remembered. Raises WireError."""
+        return cls(
+            names.call_id, Address.parse(names.local), Address.parse(names.remote), names.target, peer, names.cseq
+        )
 
     def next_cseq(self) -> int:
         """A number for the next request of ours."""

@@ -18,8 +18,8 @@ from typing import Final, Generic
 
 from anwang.kernel.errors import WireError
 from anwang.wire.sip.calls import Calls, CallState
-from anwang.wire.sip.dialogs import compose
-from anwang.wire.sip.events import Acked, Answered, Asked, Cancelled, Event, Stray, Unanswered
+from anwang.wire.sip.dialogs import DialogNames, compose
+from anwang.wire.sip.events import Acked, Answered, Asked, Cancelled, Event, Refused, Stray, Unanswered
 from anwang.wire.sip.message import Message, Request
 from anwang.wire.sip.network import Network, P
 from anwang.wire.sip.subscriptions import Subscriptions, SubscriptionState
@@ -254,6 +254,14 @@ class Endpoint(Generic[P]):
         """The Call-ID of a call. Raises NotFound."""
         return self._calls.call_id(call)
 
+    def dialog_of(self, call: int) -> DialogNames:
+        """What another process would need to end it. Raises NotFound."""
+        return self._calls.names(call)
+
+    def end_left(self, names: DialogNames, peer: P, now: float) -> None:
+        """BYE to a call that another process left; its answer changes nothing. Raises WireError, Exhausted."""
+        self._calls.end_left(names, peer, now)
+
     def find_call(self, call_id: str) -> int:
         """The open call of a Call-ID, 0 where there is none."""
         return self._calls.find(call_id)
@@ -288,9 +296,12 @@ class Endpoint(Generic[P]):
             body=body,
         )
 
-    def unsubscribe(self, subscription: int, now: float) -> None:
-        """Ask no longer; `SubscriptionEnded` follows. Raises NotFound, Conflict."""
-        self._subscriptions.unsubscribe(subscription, now)
+    def unsubscribe(self, subscription: int, now: float, peer: P | None = None) -> None:
+        """Ask no longer; `SubscriptionEnded` follows. peer: where the other side is now, if it has moved.
+
+        Raises NotFound, Conflict.
+        """
+        self._subscriptions.unsubscribe(subscription, now, peer)
 
     def accept_subscription(
         self,
@@ -363,7 +374,10 @@ class Endpoint(Generic[P]):
             self._transactions.reply(event.transaction, 200, now, headers=(("Allow", ALLOW),))
         elif method in {"INFO", "BYE"}:
             self._transactions.reply(event.transaction, 481, now)
+            if method == "INFO":  # a BYE for what is over is no fault: both sides may hang up at once
+                self._events.append(Refused(event.request, event.peer, 481))
         elif method in _FOR_OWNER:
             self._events.append(event)
         else:
             self._transactions.reply(event.transaction, 405, now, headers=(("Allow", ALLOW),))
+            self._events.append(Refused(event.request, event.peer, 405))

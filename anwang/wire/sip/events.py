@@ -198,7 +198,16 @@ class SubscriptionEnded:
     message: Request | Response | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refused(Generic[P]):
+    """A request that the machine has refused by itself: an unknown method, or a dialog that nobody knows."""
+
+    request: Request
+    peer: P
+    status: int
+
+
 CallEvent = Progress | Accepted[P] | Invited[P] | Confirmed | Ended
 SubscriptionEvent = Subscribed | Notified[P] | SubscribeAsked[P] | Refreshed | SubscriptionEnded
 #: all that an `Endpoint` may tell
-Event = Asked[P] | Answered[P] | Unanswered[P] | Broken[P] | CallEvent[P] | SubscriptionEvent[P]
+Event = Asked[P] | Answered[P] | Unanswered[P] | Broken[P] | Refused[P] | CallEvent[P] | SubscriptionEvent[P]

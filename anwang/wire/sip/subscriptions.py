@@ -21,6 +21,7 @@ from anwang.wire.sip.events import (
     Event,
     Notified,
     Refreshed,
+    Refused,
     SubscribeAsked,
     Subscribed,
     SubscriptionEnded,
@@ -117,9 +118,11 @@ class Subscriptions(Generic[P]):
         self._ask(own, expires_s, now)
         return own.id
 
-    def unsubscribe(self, number: int, now: float) -> None:
-        """Ask no longer. Raises NotFound."""
+    def unsubscribe(self, number: int, now: float, peer: P | None = None) -> None:
+        """Ask no longer. peer: where the other side is now, if it has moved. Raises NotFound."""
         own = self._live(number)
+        if peer is not None:
+            own.dialog.peer = peer
         if not own.is_ours:
             raise Conflict(f"subscription {number} is the other side's")
         if own.state is SubscriptionState.ENDING:
@@ -174,13 +177,13 @@ class Subscriptions(Generic[P]):
         found = self._dialogs.get((request.call_id, tag)) if tag else None
         if request.method == "NOTIFY":
             if found is None or not found.is_ours:
-                self._transactions.reply(event.transaction, 481, now)
+                self._refuse(event, 481, now)
             else:
                 self._notified(found, event, now)
         elif found is not None and not found.is_ours and found.state is not SubscriptionState.ENDED:
             self._refreshed(found, event, now)
         elif tag:
-            self._transactions.reply(event.transaction, 481, now)
+            self._refuse(event, 481, now)
         else:
             self._subscribe_asked(event, now)
         return True
@@ -295,7 +298,7 @@ class Subscriptions(Generic[P]):
                 self._end(own, Cause.LOCAL, now, param(params, "reason") or "", request)
             return
         if own.state is SubscriptionState.ENDED:
-            self._transactions.reply(event.transaction, 481, now)
+            self._refuse(event, 481, now)
             return
         own.dialog.peer = event.peer
         if not own.dialog.remote.tag:
@@ -306,6 +309,10 @@ class Subscriptions(Generic[P]):
             self._end(own, Cause.REMOTE, now, param(params, "reason") or "", request)
         elif left and own.state is SubscriptionState.ACTIVE and now + left < own.expires_at - 1:
             self._plan_refresh(own, left, now)  # the notifier has shortened it
+
+    def _refuse(self, event: Asked[P], status: int, now: float) -> None:
+        self._transactions.reply(event.transaction, status, now)
+        self._events.append(Refused(event.request, event.peer, status))
 
     # ---- inside: notifier
 
@@ -321,6 +328,7 @@ class Subscriptions(Generic[P]):
             return
         if package.package.lower() not in self._known:
             reply(event.transaction, 489, now, headers=(("Allow-Events", ", ".join(self._packages)),))
+            self._events.append(Refused(request, event.peer, 489))
             return
         asked = request.expires
         if asked == 0:

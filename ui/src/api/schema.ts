@@ -140,6 +140,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{device_id}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Status
+         * @description Ask the device how it is; its answer stands in the device's evidence then.
+         */
+        post: operations["ask_status_api_v1_devices__device_id__status_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{device_id}/sync": {
         parameters: {
             query?: never;
@@ -2156,6 +2176,16 @@ export interface components {
             next: string | null;
         };
         /**
+         * DutyDto
+         * @description An alarm input of a device: armed (ONDUTY), disarmed (OFFDUTY) or in alarm (ALARM).
+         */
+        DutyDto: {
+            /** Duty */
+            duty: string;
+            /** Input */
+            input: string;
+        };
+        /**
          * EditDto
          * @description What to change of a file. version: the one that was read.
          */
@@ -2206,11 +2236,13 @@ export interface components {
         };
         /**
          * EvidenceDto
-         * @description What is believed and why.
+         * @description What is believed and why. position: of a moving point. report: of a device that was asked how it is.
          */
         EvidenceDto: {
             /** Items */
             items: components["schemas"]["EvidenceItemDto"][];
+            position: components["schemas"]["PositionDto"] | null;
+            report: components["schemas"]["SelfReportDto"] | null;
             /** Since */
             since: string | null;
             /** State */
@@ -3267,6 +3299,31 @@ export interface components {
             transport: string;
         };
         /**
+         * PositionDto
+         * @description Where a moving point said it was last; WGS-84. at: when it was there, as it says.
+         */
+        PositionDto: {
+            /** Age S */
+            age_s: number;
+            /** Altitude M */
+            altitude_m: number | null;
+            /** At */
+            at: string | null;
+            /** Direction Deg */
+            direction_deg: number | null;
+            /** Latitude */
+            latitude: number;
+            /** Longitude */
+            longitude: number;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Speed Kmh */
+            speed_kmh: number | null;
+        };
+        /**
          * PresetDto
          * @description A stored view (预置位), 1..255.
          */
@@ -3515,6 +3572,37 @@ export interface components {
              * @default
              */
             username?: string;
+        };
+        /**
+         * SelfReportDto
+         * @description What a device answered when it was asked how it is; null where it said nothing of it.
+         *
+         *     clock_off_s: its clock less ours. clock_wrong: by more than is explained by the way of the answer.
+         */
+        SelfReportDto: {
+            /** Age S */
+            age_s: number;
+            /** Alarms */
+            alarms: components["schemas"]["DutyDto"][];
+            /** Clock Off S */
+            clock_off_s: number | null;
+            /** Clock Wrong */
+            clock_wrong: boolean;
+            /** Encoding */
+            encoding: boolean | null;
+            /** Healthy */
+            healthy: boolean | null;
+            /** Online */
+            online: boolean | null;
+            /** Reason */
+            reason: string | null;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Recording */
+            recording: boolean | null;
         };
         /**
          * SessionDto
@@ -4241,6 +4329,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["OwnPasswordDto"];
                 };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    ask_status_api_v1_devices__device_id__status_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description what was refused, and what would be right */
             default: {
