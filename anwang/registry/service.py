@@ -76,6 +76,7 @@ log = logs.get(__name__)
 
 LIMIT = 1000
 CHECKPOINT_S = 60.0
+CLOSE_S = 5.0
 TICK_S = 1.0
 MAP_S = 5.0
 """Changed points are drawn at once; this often they are sorted in."""
@@ -300,9 +301,13 @@ class Registry:
                 await store.move_devices(tx, [(self.roll.id(slot), *moved[slot]) for slot in part if slot in moved])
 
     async def close(self) -> None:
-        """Write down the last of it."""
-        for device in self.notices.devices:
-            await self._take_gathered(device)
+        """Write down the last of it. What is not written in time comes with the next catalogue."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                for device in self.notices.devices:
+                    await self._take_gathered(device)
+        except TimeoutError:
+            log.warning("not all notices of devices were written at the end", waiting=len(self.notices.devices))
         await self.flush()
         await self.checkpoint()
 

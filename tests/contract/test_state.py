@@ -139,6 +139,39 @@ async def test_cancelling_at_any_moment_never_breaks_the_next_writer(state: Stat
         assert await tx.scalar(select(func.count()).where(sites.c.id >= 1000)) == 30
 
 
+async def test_a_writer_cancelled_inside_a_statement_lets_go_though_its_exception_is_kept(state: State) -> None:
+    slow = (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 200000000) SELECT max(x) FROM c"
+        if state.is_sqlite
+        else "SELECT pg_sleep(60)"
+    )
+
+    async def write(begun: asyncio.Event) -> None:
+        async with state.begin() as tx:
+            await tx.execute(insert(sites).values(id=1))
+            begun.set()
+            await tx.execute(text(slow))
+
+    kept: list[BaseException] = []
+    for turn in range(4):
+        begun = asyncio.Event()
+        task = asyncio.create_task(write(begun))
+        async with asyncio.timeout(10):
+            await begun.wait()
+        await asyncio.sleep(0.01 * turn)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as err:
+            kept.append(err)  # with its traceback and whatever that holds
+        async with asyncio.timeout(5):
+            async with state.begin() as tx:
+                await tx.execute(insert(sites).values(id=100 + turn))
+    assert len(kept) == 4
+    async with state.read() as tx:
+        assert (await tx.execute(select(sites.c.id).order_by(sites.c.id))).scalars().all() == [100, 101, 102, 103]
+
+
 async def test_foreign_keys_are_enforced(state: State) -> None:
     with pytest.raises(Internal) as caught:
         async with state.begin() as tx:

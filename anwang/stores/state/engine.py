@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from anwang.kernel.errors import AnwangError, Conflict, Exhausted, Internal, Invalid, Unavailable
+from anwang.stores.state.tidy import connect
 
 Tx = AsyncConnection
 """What a use case hands to its store: an open transaction. Nobody inside commits."""
@@ -360,7 +361,7 @@ def _open_sqlite(url: URL, *, echo: bool, durable: bool, wait_s: float) -> tuple
             max_overflow=0,
             pool_timeout=wait_s,
             # the driver must not open transactions of its own (PEP 249's way): `begin` below does
-            connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000},
+            connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000, "async_creator_fn": connect},
         )
         _on_connect(engine, common + pragmas)
         _on_begin(engine, begin)
