@@ -92,10 +92,13 @@ def device(number: int) -> str:
 
 
 def free_port(kind: socket.SocketKind) -> int:
-    """A port nobody has now."""
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """One that nobody uses, outside of those for media."""
+    while True:
+        with socket.socket(socket.AF_INET, kind) as one:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+        if not 30_000 <= port <= 39_999:
+            return port
 
 
 def pin(core: int) -> Any:
@@ -233,7 +236,9 @@ class Kamailio:
         self.port = free_port(socket.SOCK_DGRAM)
         self.folder = folder
         self.generation = 0
-        modules = next(Path("/usr/lib").glob("*/kamailio/modules"))
+        modules = next(Path("/usr/lib").glob("*/kamailio/modules"), None)
+        if modules is None:
+            raise RuntimeError("no Kamailio here: Debian's package kamailio has it")
         text = KAMAILIO.format(port=self.port, domain=DOMAIN, password=PASSWORD)
         (folder / "kamailio.cfg").write_text(f'mpath="{modules}/"\n{text}')
 

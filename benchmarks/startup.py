@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.ratio import Row
+from benchmarks.signalling import free_port
 from tests.browser.city import ROOT, until
 from tests.flow.served import write_config
 
@@ -54,9 +55,7 @@ def processes(pid: int) -> dict[str, int]:
 
 def healthy(folder: Path) -> tuple[float, dict[str, int]]:
     """Seconds from the start of `anwang serve`, data folder fresh, to a healthy answer; its memory after a rest."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port(socket.SOCK_STREAM)
     config = write_config(folder, http={"host": "127.0.0.1", "port": port})
     environment = {**os.environ, "ANWANG_GB28181_PASSWORD": "a-key-for-devices"}
     command = [sys.executable, "-m", "anwang", "serve", "--config", str(config)]
