@@ -164,7 +164,7 @@ QUALITY = """() => [...document.querySelectorAll('video')].map((video) => {
 def _wall(page: Page, city: City, cameras: Sequence[dict[str, Any]], seconds: float) -> Row:
     """A wall of sixteen sub-streams: does every tile move all the time?"""
     page.goto(f"{city.url}/wall?grid=16&points=" + ",".join(one["id"] for one in cameras))
-    page.wait_for_function(f"({QUALITY})().filter(([total]) => total > 10).length === 16", timeout=4 * WAIT_MS)
+    page.wait_for_function(f"() => ({QUALITY})().filter(([total]) => total > 10).length === 16", timeout=4 * WAIT_MS)
     page.wait_for_timeout(5_000)
     before: list[list[int]] = page.evaluate(QUALITY)
     stale = 0

@@ -245,10 +245,10 @@ class Registrar:
         if granted == 0:
             return granted, Outcome.LOGGED_OUT, self._sessions.drop(device)
         session = self._sessions.get(device)
-        is_refresh = session is not None and session.call_id == call_id
+        is_refresh = session is not None and session.call == hash(call_id)
         if session is None or not is_refresh:
             # a restarted device keeps the text of its code: the table's key and the session share it
-            session = Session(device if session is None else session.device, peer, call_id, 0.0, now_s)
+            session = Session(device if session is None else session.device, peer, hash(call_id), 0.0, now_s)
             self._sessions.put(session)
         elif session.peer != peer:
             self._sessions.move(session, peer)

@@ -23,7 +23,8 @@ class Session:
     device: str
     peer: Peer
     """Change it with `Sessions.move` only."""
-    call_id: str
+    call: int
+    """Hash of its registrations' Call-ID, of which nothing is asked but whether it is another one."""
     expires_s: float
     heard_s: float
     slot: int = UNMET

@@ -186,7 +186,7 @@ def test_each_device_is_due_once_in_its_own_interval_and_the_city_is_spread(step
     sessions = Sessions(keepalive_s=60, misses=3)
     for number in range(300):
         peer: Peer = ("udp", "192.0.2.1", 5060)
-        one = Session(device=camera(number), peer=peer, call_id="c", expires_s=1e9, heard_s=0.0, slot=number)
+        one = Session(device=camera(number), peer=peer, call=1, expires_s=1e9, heard_s=0.0, slot=number)
         sessions.put(one)
     sessions.by_code[camera(7)].is_lost = True
     sessions.by_code[camera(8)].slot = UNMET

@@ -12,7 +12,7 @@ PEERS: list[Peer] = [UDP, *(("tcp", "192.0.2.1", port) for port in range(3))]
 
 
 def session(device: str, peer: Peer = UDP, **more: float) -> Session:
-    return Session(device=device, peer=peer, call_id="c", expires_s=1000.0, heard_s=0.0, **more)  # type: ignore[arg-type]
+    return Session(device=device, peer=peer, call=1, expires_s=1000.0, heard_s=0.0, **more)  # type: ignore[arg-type]
 
 
 @given(
