@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from anwang.kernel.ids import PointId, SegmentId, uuid7
 from anwang.media.model import Growing, KeyFrame, Origin, Segment, origin_box, segment_key
 from anwang.media.reindex import salvage
 from anwang.wire.aac import AacConfig
-from anwang.wire.fmp4 import Fragment, Fragmenter, Init, rebase
+from anwang.wire.fmp4 import Fragment, Fragmenter, Init, pack_table, rebase, scan, table_of
 from anwang.wire.h26x import parse_avcc, to_annexb
 from anwang.wire.units import Codec, Kind, Unit
 from tests.conftest import missing
@@ -110,7 +111,8 @@ def segment_of(
     found = salvage(whole)
     assert found.segment is not None, found.fault
     assert found.keep == len(whole)
-    return found.segment, whole
+    whole += pack_table(table_of(scan(whole).fragments), offset=len(whole))
+    return replace(found.segment, size_bytes=len(whole)), whole
 
 
 def plain(start_us: int, end_us: int, *, point: PointId = POINT, stream: str = "main", **more: Any) -> Segment:

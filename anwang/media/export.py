@@ -1,6 +1,6 @@
 """Clips: a range of a recording as one ordinary MP4 file, without decoding anything.
 
-The file's front is made from the fragments' own tables, and behind it come the stored samples as they are. So a file
+The file's front is made from the segments' tables, and behind it come the stored samples as they are. So a file
 of any length needs only its front computed, has a known size, and any byte range of it can be served.
 
 Time is never invented: at a gap the file goes on with the next recording, and the gap is told beside the file. An edit
@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from anwang.governance import Action, Actor, LookId
 from anwang.kernel.errors import NotFound
 from anwang.kernel.ids import PointId
@@ -26,14 +28,13 @@ from anwang.media.model import Segment
 from anwang.media.playback import Causes, nothing_there
 from anwang.media.timeline import Missing, check_range
 from anwang.runtime.clock import Clock
-from anwang.wire.fmp4 import Flat, FragmentAt, Movie, Stored, flatten
-from anwang.wire.units import Kind
+from anwang.wire.fmp4 import Flat, Movie, Stored, Table, delays_90k, flatten, times_90k
 
 LONGEST_CLIP_US = 6 * 3_600_000_000
 READ_BYTES = 1 << 20
 CLIPS_KEPT = 32
 SCANS = 2
-"""Segments whose fragments are looked through at once."""
+"""Segments whose tables are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +61,31 @@ class Clip:
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What a clip takes of one segment. start: byte that the fragments' offsets count from."""
+    """What a clip takes of one segment, at least one fragment. begins_90k, ends_90k: decode time of its first picture
+    and the end of its last.
+    """
 
     segment: Segment
-    start: int
     movie: Movie
-    fragments: Sequence[FragmentAt]
+    table: Table
+    begins_90k: int
+    ends_90k: int
 
 
 def _assemble(sources: Sequence[_Source], span: Span) -> tuple[Flat, list[Part], Span]:
     """(front and size, parts, shown wall clock) of a clip from its sources, which are in order."""
     first, last = sources[0], sources[-1]
     begins_90k = _ticks(max(0, span.start - first.segment.start_us))
-    skip = max(0, begins_90k - first.fragments[0].decode_time_90k)
+    skip = max(0, begins_90k - first.begins_90k)
     length = -skip
     for source in sources:
-        upto = min(_ticks(span.end - source.segment.start_us), _end(source.fragments))
-        length += max(0, upto - source.fragments[0].decode_time_90k)
-    stored = [Stored(source.movie, source.fragments) for source in sources]
-    flat = flatten(stored, skip_90k=skip, length_90k=length)
-    starts = first.segment.start_us + (first.fragments[0].decode_time_90k + skip) * 100 // 9
-    ends = last.segment.start_us + min(_ticks(span.end - last.segment.start_us), _end(last.fragments)) * 100 // 9
+        upto = min(_ticks(span.end - source.segment.start_us), source.ends_90k)
+        length += max(0, upto - source.begins_90k)
+    flat = flatten([Stored(source.movie, source.table) for source in sources], skip_90k=skip, length_90k=length)
+    starts = first.segment.start_us + (first.begins_90k + skip) * 100 // 9
+    ends = last.segment.start_us + min(_ticks(span.end - last.segment.start_us), last.ends_90k) * 100 // 9
     return flat, _parts(flat, sources), Span(starts, max(starts, ends))
 
 
@@ -91,25 +94,20 @@ def _ticks(micros: int) -> int:
     return (micros * 9 + 50) // 100
 
 
-def _end(fragments: Sequence[FragmentAt]) -> int:
-    return fragments[-1].decode_time_90k + fragments[-1].duration_90k
-
-
 def _parts(flat: Flat, sources: Sequence[_Source]) -> list[Part]:
     """The file's pieces in portions that are read at once: of one segment, near each other, about READ_BYTES."""
     parts: list[Part] = []
     ranges: list[tuple[int, int]] = []
     source = size = 0
-    for piece in flat.pieces:
-        offset = sources[piece.source].start + piece.offset
-        if ranges and (
-            piece.source != source or offset + piece.size - ranges[0][0] > READ_BYTES or offset < ranges[0][0]
-        ):
+    base = limit = 0
+    for number, offset, length in flat.pieces:
+        if ranges and (number != source or offset + length > limit or offset < base):
             parts.append(Part(sources[source].segment, ranges, size))
             ranges, size = [], 0
-        source = piece.source
-        ranges.append((offset, piece.size))
-        size += piece.size
+        if not ranges:
+            source, base, limit = number, offset, offset + READ_BYTES
+        ranges.append((offset, length))
+        size += length
     if ranges:
         parts.append(Part(sources[source].segment, ranges, size))
     return parts
@@ -166,12 +164,8 @@ class Export:
         frame = place_in(one, max(span.start, one.start_us)).key_frame
         end_90k = _ticks(span.end - one.start_us)
         async with slots:
-            movie, found = await self.footage.fragments(one, frame.position)
-        shown = [fragment.decode_time_90k + _shift(fragment, movie) for fragment in found]
-        # pictures come in decoding order, so what is shown before the end may stand behind what is shown after it
-        delay = _shift(found[0], movie) if found else 0
-        needed = max((index + 1 for index, time in enumerate(shown) if time - delay < end_90k), default=0)
-        return _Source(one, frame.position, movie, found[:needed]) if needed else None
+            movie, table = await self.footage.table(one, frame.position)
+        return _needed(one, movie, table, end_90k)
 
     async def read(self, clip: Clip, look: Look, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes [start, end) of the file, in blocks. What goes out is counted under the look. Raises NotFound where a
@@ -195,13 +189,18 @@ class Export:
             yield block
 
 
-def _shift(fragment: FragmentAt, movie: Movie) -> int:
-    """Showing time less decoding time of a fragment's first picture, in ticks of 90 kHz."""
-    for run in fragment.runs:
-        track = movie.by_id(run.track)
-        if track is not None and track.kind is Kind.VIDEO and run.samples:
-            return track.to_90k(run.samples[0].cts)
-    return 0
+def _needed(one: Segment, movie: Movie, table: Table, end_90k: int) -> _Source | None:
+    """What of a segment is shown before its time end_90k, and what that needs; None where nothing is."""
+    if not len(table.fragment_at):
+        return None
+    begins, lasts = times_90k(table, movie)
+    delays = delays_90k(table, movie)
+    # pictures come in decoding order, so what is shown before the end may stand behind what is shown after it
+    shown = np.flatnonzero(begins + delays - delays[0] < end_90k)
+    if not len(shown):
+        return None
+    last = int(shown[-1])
+    return _Source(one, movie, table.part(0, last + 1), int(begins[0]), int(begins[last] + lasts[last]))
 
 
 def file_name(name: str, span: Span) -> str:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from anwang.kernel.errors import Invalid, NotFound
+from anwang.kernel.errors import Invalid, NotFound, WireError
 from anwang.kernel.ids import PointId, SegmentId
 from anwang.kernel.times import Span
 from anwang.media.index import SegmentIndex
 from anwang.media.model import Growing, Segment, segment_key
-from anwang.wire.fmp4 import FragmentAt, Movie, read_movie, scan
+from anwang.media.tables import mapped
+from anwang.runtime import logs
+from anwang.wire.fmp4 import Movie, Table, read_movie, read_table, scan, table_of, table_size
+
+log = logs.get(__name__)
 
 MOST_SEGMENTS = 10_000
 LONGEST_READ = 256 << 20
+TAIL = 16 << 10
+"""Read from a segment's end to find its table: more than a minute of pictures and sound needs."""
 _KEPT = 512
 Value = TypeVar("Value")
 
@@ -32,24 +37,6 @@ class Store(Protocol):
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine; None where it lies elsewhere."""
-
-
-@contextmanager
-def mapped(path: Path) -> Iterator[memoryview]:
-    """A file's bytes, read where they are touched. Raises FileNotFoundError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        if os.fstat(descriptor).st_size == 0:  # nothing can't be mapped
-            yield memoryview(b"")
-            return
-        data = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
-    finally:
-        os.close(descriptor)
-    try:
-        yield memoryview(data)
-    finally:
-        with suppress(BufferError):  # an error on its way up still points into it; it is closed with that
-            data.close()
 
 
 class Footage:
@@ -129,17 +116,42 @@ class Footage:
         _keep(self._movies, one.id, found)
         return found
 
-    async def fragments(self, one: Segment, start: int) -> tuple[Movie, Sequence[FragmentAt]]:
-        """The whole fragments from byte `start` on, where one begins; offsets count from there. Raises NotFound."""
+    async def table(self, one: Segment, start: int) -> tuple[Movie, Table]:
+        """Where the samples are, from the fragment that begins at byte `start` on. Raises NotFound.
+
+        From the table behind the fragments, or, where there is none that fits (the segment still grows, is from
+        before there were tables, is damaged), from the fragments.
+        """
         movie = await self.movie(one)
+        found = await self._stored_table(one, start, movie)
+        if found is not None:
+            return movie, found
         path = self._path(one) or self._objects.local_path(_key(one))
         if path is not None:
-            try:
+            with suppress(FileNotFoundError):
                 return movie, await asyncio.to_thread(_scan_file, path, start, one.size_bytes, movie)
-            except FileNotFoundError:
-                pass
         data = await self._objects.get_range(_key(one), start, one.size_bytes)
-        return movie, (await asyncio.to_thread(scan, data, movie=movie)).fragments
+        return movie, await asyncio.to_thread(_scan, data, start, movie)
+
+    async def _stored_table(self, one: Segment, start: int, movie: Movie) -> Table | None:
+        """The table that the segment ends in, from byte `start` on; None where it has none that fits."""
+        end = one.size_bytes
+        tail = await self.read(one, max(one.init_bytes, end - TAIL), end) if end > one.init_bytes else b""
+        size = table_size(tail)
+        if not 0 < size <= end - one.init_bytes:
+            return None
+        if size > len(tail):
+            tail = await self.read(one, end - size, end)
+        try:
+            table = await asyncio.to_thread(read_table, tail[-size:], movie, offset=end - size)
+        except WireError as err:
+            log.warning("a segment's table cannot be used, its fragments are read", object=_key(one), reason=err.reason)
+            return None
+        first = int(table.fragment_at.searchsorted(start))
+        if first < len(table.fragment_at) and int(table.fragment_at[first]) == start:
+            return table.part(first, len(table.fragment_at))
+        log.warning("a segment's table does not know its key frames, its fragments are read", object=_key(one))
+        return None
 
     def _path(self, one: Segment) -> Path | None:
         found = (grow.path for grow in self._growing(one.point) if grow.segment.id == one.id and grow.path)
@@ -170,6 +182,10 @@ def _read_file(path: Path, start: int, end: int) -> bytes:
         os.close(descriptor)
 
 
-def _scan_file(path: Path, start: int, end: int, movie: Movie) -> Sequence[FragmentAt]:
+def _scan_file(path: Path, start: int, end: int, movie: Movie) -> Table:
     with mapped(path) as data:
-        return scan(data[start:end], movie=movie).fragments
+        return _scan(data[start:end], start, movie)
+
+
+def _scan(data: bytes | memoryview, start: int, movie: Movie) -> Table:
+    return table_of(scan(data, movie=movie).fragments, at=start)

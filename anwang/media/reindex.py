@@ -14,13 +14,13 @@ from pathlib import Path
 
 from anwang.kernel.errors import AnwangError, Invalid, NotFound, WireError
 from anwang.kernel.ids import PointId, SegmentId
-from anwang.media.footage import mapped
 from anwang.media.index import SegmentIndex
 from anwang.media.model import Growing, KeyFrame, Segment, parse_segment_key, read_origin, segment_key
+from anwang.media.tables import add_table, mapped
 from anwang.runtime import logs
 from anwang.stores.objects import Objects
 from anwang.stores.objects import Segment as Unsealed
-from anwang.wire.fmp4 import FragmentAt, Track, boxes, read_movie, scan
+from anwang.wire.fmp4 import FragmentAt, Movie, Track, boxes, read_movie, read_table, scan, table_size
 from anwang.wire.units import Kind
 
 log = logs.get(__name__)
@@ -36,13 +36,15 @@ _HOLE = bytes(4)
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """What the bytes of a segment are worth. keep: how many of them are whole. segment: None where nothing can be
-    shown of it, so that it may be thrown away; its size_bytes is `keep`.
+    """What the bytes of a segment are worth. keep: how many of them are whole; its table not counted. segment: None
+    where nothing can be shown of it, so that it may be thrown away; its size_bytes is `keep`. table_bytes: length of
+    the table that follows, if it is whole.
     """
 
     keep: int
     segment: Segment | None
     fault: str = ""
+    table_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -119,7 +121,19 @@ def salvage(data: Bytes, *, is_torn: bool = False) -> Salvage:
         device_start_us=origin.device_start_us,
         continues=origin.continues,
     )
-    return Salvage(keep, segment, fault)
+    return Salvage(keep, segment, fault, _table_bytes(data, keep, movie))
+
+
+def _table_bytes(data: Bytes, at: int, movie: Movie) -> int:
+    """Length of the table that stands behind the last fragment and ends the file; 0 where none does."""
+    size = len(data) - at
+    if size < 24 or table_size(bytes(data[len(data) - 4 :])) != size:
+        return 0
+    try:
+        read_table(bytes(data[at:]), movie, offset=at)
+    except WireError:
+        return 0
+    return size
 
 
 def _init_bytes(data: Bytes, at: int) -> int:
@@ -198,9 +212,10 @@ class Reindex:
             if result.segment is None:
                 self._fault(done, key, result.fault)
                 continue
-            if result.keep < size:
-                log.info("an object is longer than its whole fragments", object=key, extra=size - result.keep)
-            segments.append(_under_key(result.segment, key))
+            whole = result.keep + result.table_bytes
+            if whole < size:
+                log.info("an object is longer than its whole fragments", object=key, extra=size - whole)
+            segments.append(replace(result.segment, key=key, size_bytes=whole))
         await self._index.add(segments)
         done.added += len(segments)
 
@@ -287,11 +302,7 @@ def _finish(left: Unsealed, done: Recovered) -> Segment | None:
         return None
     done.cut_bytes += left.size - result.keep
     left.truncate(result.keep)
+    size = add_table(left)
     left.seal()
     done.sealed += 1
-    return _under_key(result.segment, left.key)
-
-
-def _under_key(one: Segment, key: str) -> Segment:
-    """The segment under the key it really has."""
-    return one if one.key == key else replace(one, key=key)
+    return replace(result.segment, key=left.key, size_bytes=size)

@@ -28,6 +28,7 @@ from anwang.registry import Evidence, EvidenceKind
 from anwang.registry.columns import PointColumns, Row
 from anwang.registry.live import Live
 from anwang.registry.model import Lifecycle, PointKind
+from anwang.wire.fmp4 import table_size
 from tests.archive import Archive
 from tests.recordings import POINT, START_US, cut, plain, segment_of
 
@@ -157,7 +158,7 @@ async def test_what_a_dead_child_left_open_is_recovered_and_no_longer_listed(
 ) -> None:
     one, whole = segment_of(cut(source, every_gops=4)[0][1], start_us=START_US)
     spool = archive.objects.open_segment(one.key)
-    spool.write(whole[:-10])
+    spool.write(whole[: -table_size(whole) - 10])
     recorded.progress(one, feed="f1", path=spool.path)
     assert recorded.recorder.abandoned() == []  # its stream goes on
     await recorded.recover()

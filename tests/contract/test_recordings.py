@@ -22,6 +22,7 @@ from anwang.governance import Object, Retention, Rule, Rules
 from anwang.kernel.errors import Denied, Exhausted, Invalid, NotFound, Unavailable, Unsupported
 from anwang.kernel.ids import PointId, SegmentId
 from anwang.kernel.times import Span, from_micros, to_micros
+from anwang.media import footage
 from anwang.media.export import Clip, file_name
 from anwang.media.index import DAY_US
 from anwang.media.keeper import RecordingKeeper
@@ -30,6 +31,7 @@ from anwang.media.plans import Mode, Plan
 from anwang.media.playback import pieces_of
 from anwang.media.reindex import Reindex, salvage
 from anwang.media.snapshot import DecodePool, Snapshots
+from anwang.wire.fmp4 import read_table, scan, table_size
 from tests.archive import SECOND, Archive, fill
 from tests.governed import actor_of
 from tests.recordings import POINT, START_US, cut, encode, plain, segment_of
@@ -443,14 +445,58 @@ async def test_recovery_after_a_crash_anywhere(archive: Archive, source: Path, t
         (one,) = found
         stored = archive.folder / segment.key
         kept = stored.read_bytes()
-        assert kept == whole[: len(kept)]
+        media = len(kept) - table_size(kept)
+        assert kept[:media] == whole[:media]
         assert one.size_bytes == len(kept)
-        assert size - len(kept) < 30_000  # at most one fragment, that is one picture, is lost
+        assert size - media < 30_000  # at most one fragment, that is one picture, is lost
+        # it is sealed with the table of what was saved, not of what was lost
+        listed = scan(kept[:media])
+        table = read_table(kept[media:], listed.movie, offset=media)
+        assert table.at.tolist() == [s.offset for f in listed.fragments for run in f.runs for s in run.samples]
         assert one.end_us <= segment.end_us
         assert len(frames(stored)) == round((one.end_us - one.start_us) / 40_000)
         await archive.index.remove([one.id], at_us=START_US, cause=None)
         await archive.index.forget_trash(await archive.index.trash())
         await archive.objects.delete([segment.key])
+
+
+@pytest.mark.parametrize("spoil", ["none", "one byte", "of another file"])
+async def test_a_clip_is_the_same_without_a_table_that_can_be_used(
+    archive: Archive, source: Path, spoil: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments from before there were tables, and damaged ones, are read from their fragments."""
+    (_, data), *_ = cut(source, every_gops=4)
+    segment, whole = segment_of(data, start_us=START_US)
+    media = len(whole) - table_size(whole)
+    span = Span(START_US + 1_500_000, START_US + 5 * SECOND)
+    clips: list[bytes] = []
+    spoilt = {
+        "none": whole[:media],
+        "one byte": whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:],
+        "of another file": whole[:media] + segment_of(data, start_us=START_US, stream="substitute")[1][media + 6 :],
+    }[spoil]
+    asked: list[int] = []
+    monkeypatch.setattr(footage, "_scan_file", lambda *all, scan=footage._scan_file: asked.append(1) or scan(*all))
+    for stored in (whole, spoilt):
+        await archive.objects.put(segment.key, stored)
+        await archive.index.add([replace(segment, size_bytes=len(stored))])
+        clip, look = await archive.export.clip(archive.actor, POINT, span)
+        clips.append(b"".join([block async for block in archive.export.read(clip, look, 0, clip.size)]))
+        archive.export._kept.clear()
+        await archive.index.remove([segment.id], at_us=START_US, cause=None)
+        await archive.index.forget_trash(await archive.index.trash())
+        await archive.objects.delete([segment.key])
+    assert clips[0] == clips[1]
+    assert asked == [1]
+
+
+async def test_reindex_knows_the_table(archive: Archive, source: Path) -> None:
+    (_, data), *_ = cut(source, every_gops=4)
+    segment, whole = segment_of(data, start_us=START_US)
+    await archive.objects.put(segment.key, whole)
+    await Reindex(index=archive.index, objects=archive.objects).rebuild()
+    (one,) = await archive.index.segments(POINT, Span(START_US, START_US + 60 * SECOND))
+    assert one.size_bytes == len(whole) == segment.size_bytes
 
 
 def test_salvage_never_raises(source: Path) -> None:

@@ -205,6 +205,9 @@ async def test_what_is_sent_is_seen_and_stored(tmp_path: Path, transport: str) -
     for message in sealed:
         data = (tmp_path / "objects" / message.key).read_bytes()
         assert len(data) == message.size_bytes
+        listed, box = fmp4.scan(data), data[-fmp4.table_size(data) :]
+        table = fmp4.read_table(box, listed.movie, offset=len(data) - len(box))
+        assert table.at.tolist() == [one.offset for at in listed.fragments for run in at.runs for one in run.samples]
         assert read_origin(data).start_us == message.start_us
         assert [k.position for k in unpack_key_frames(message.key_frames)] == [
             f.offset for f in fmp4.scan(data).fragments if f.is_key

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
+
 from anwang.kernel.errors import AnwangError
 from anwang.kernel.ids import PointId, SegmentId, uuid7
 from anwang.media.control import FromChild, Lost, Progress, Sealed
 from anwang.media.model import GapCause, KeyFrame, Origin, origin_box, pack_key_frames, segment_key
+from anwang.media.tables import add_table
 from anwang.runtime import logs
 from anwang.stores.objects import Objects
 from anwang.stores.objects import Segment as SpoolSegment
@@ -303,9 +306,11 @@ class Writer:
             log.error("a segment is incomplete and left for recovery", key=segment.key)
             segment.file.leave()
             return
+        # what a crash leaves before the seal is cut off by recovery, which writes its own
+        size = add_table(segment.file)
         try:
             segment.file.seal()
         except BaseException:
             segment.file.leave()  # as long as we hold it, nobody else can save it
             raise
-        self.tell(message)
+        self.tell(msgspec.structs.replace(message, size_bytes=size))

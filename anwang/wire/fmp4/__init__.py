@@ -1,6 +1,6 @@
 """Fragmented MP4: the one writer (`Fragmenter`, `init_segment`, `fragment`), a reader, and exports as ordinary MP4."""
 
-from anwang.wire.fmp4.flat import Flat, Piece, Stored, flatten
+from anwang.wire.fmp4.flat import Flat, Piece, Stored, delays_90k, flatten, times_90k
 from anwang.wire.fmp4.fragmenter import Fragment, Fragmented, Fragmenter, Init
 from anwang.wire.fmp4.read import (
     Box,
@@ -15,6 +15,7 @@ from anwang.wire.fmp4.read import (
     read_movie,
     scan,
 )
+from anwang.wire.fmp4.table import TABLE_TYPE, Table, pack_table, read_table, table_of, table_size
 from anwang.wire.fmp4.write import (
     AUDIO_TRACK,
     VIDEO_TRACK,
@@ -29,6 +30,7 @@ from anwang.wire.fmp4.write import (
 
 __all__ = [
     "AUDIO_TRACK",
+    "TABLE_TYPE",
     "VIDEO_TRACK",
     "Box",
     "Flat",
@@ -45,15 +47,22 @@ __all__ = [
     "SampleAt",
     "Scan",
     "Stored",
+    "Table",
     "Track",
     "box",
     "boxes",
+    "delays_90k",
     "flatten",
     "fragment",
     "init_segment",
+    "pack_table",
     "read_moof",
     "read_movie",
+    "read_table",
     "rebase",
     "rebase_all",
     "scan",
+    "table_of",
+    "table_size",
+    "times_90k",
 ]
