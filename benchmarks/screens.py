@@ -24,6 +24,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from anwang.kernel.times import BEIJING
 from benchmarks.ratio import Row
 from tests.browser.city import CHROMIUM, City, moment, opened, until
 
@@ -106,14 +107,7 @@ def _cameras(city: City, amount: int) -> list[dict[str, Any]]:
 def _page(browser: Browser, city: City) -> Page:
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     context.add_init_script(WATCH)
-    account = city.accounts["operator"]
-    answer = context.request.post(
-        f"{city.url}/api/v1/session",
-        data={"username": account["username"], "password": account["password"]},
-        headers={"origin": city.url},
-    )
-    if not answer.ok:
-        raise RuntimeError(answer.text())
+    city.sign_in(context, "operator")
     return context.new_page()
 
 
@@ -208,7 +202,7 @@ def _seeks(page: Page, city: City, times: int) -> list[float | None]:
 
 
 def _local(at: datetime) -> str:
-    return at.astimezone(moment("2026-01-01T00:00:00+08:00").tzinfo).strftime("%Y-%m-%d %H:%M:%S")
+    return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _p95(values: Sequence[float]) -> float:

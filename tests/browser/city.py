@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from playwright.sync_api import BrowserContext
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,16 @@ class City:
             client.cookies.clear()
             client.headers["authorization"] = f"Bearer {answer.json()['token']}"
             yield client
+
+    def sign_in(self, context: BrowserContext, who: str) -> None:
+        """Every page of the browser's context belongs to one of the demo's people from now on."""
+        account = self.accounts[who]
+        answer = context.request.post(
+            f"{self.url}/api/v1/session",
+            data={"username": account["username"], "password": account["password"]},
+            headers={"origin": self.url},
+        )
+        assert answer.ok, answer.text()
 
     def cameras(self, amount: int) -> list[dict[str, Any]]:
         """So many cameras that are online, as soon as there are."""

@@ -57,13 +57,7 @@ def enter(city: City, chromium: Browser) -> Iterator[Open]:
             f"localStorage.getItem('anwang.theme') ?? localStorage.setItem('anwang.theme', '{theme}')"
         )
         if who is not None:
-            account = city.accounts[who]
-            answer = context.request.post(
-                f"{city.url}/api/v1/session",
-                data={"username": account["username"], "password": account["password"]},
-                headers={"origin": city.url},
-            )
-            assert answer.ok, answer.text()
+            city.sign_in(context, who)
         page = context.new_page()
         page.on("pageerror", lambda error: thrown.append(str(error)))
         return page
