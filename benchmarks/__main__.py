@@ -22,7 +22,20 @@ from typing import Any
 from benchmarks.ratio import Row, machine, table, today
 
 #: modules whose `measure(quick)` returns rows, in the order in which they run
-NAMES = ("signalling", "recording", "media_wire", "media_index", "media_clip", "map", "imports", "startup", "screens")
+NAMES = (
+    "signalling",
+    "recording",
+    "media_wire",
+    "media_index",
+    "media_clip",
+    "masks",
+    "map",
+    "imports",
+    "ledger",
+    "startup",
+    "screens",
+    "rights",
+)
 HEAD = """# Measurements
 
 Every measurement compares the product with a baseline or a peer in the same run, on the same data, taking turns, and

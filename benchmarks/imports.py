@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from anwang.registry import Everything, OrgKind, PointFilter, Registry
+from anwang.governance import EVERYTHING
+from anwang.registry import OrgKind, PointFilter, Registry
 from anwang.registry.imports import ImportKind, ImportOptions, Imports, ImportStatus
 from anwang.runtime.clock import SystemClock
 from anwang.stores.state import State, metadata
@@ -101,11 +102,11 @@ class Watch:
         tasks = [
             asyncio.create_task(self._stall()),
             asyncio.create_task(
-                self._each("read page", 0.02, lambda: self._registry.points(Everything, PointFilter(), limit=50))
+                self._each("read page", 0.02, lambda: self._registry.points(EVERYTHING, PointFilter(), limit=50))
             ),
             asyncio.create_task(self._each("write", 0.1, self._write)),
             asyncio.create_task(
-                self._each("tile", 0.05, lambda: self._registry.tiles.tile(8, 211, 97, PointFilter(), "/"))
+                self._each("tile", 0.05, lambda: self._registry.tiles.tile(8, 211, 97, PointFilter(), EVERYTHING))
             ),
         ]
         try:
@@ -149,24 +150,24 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 started = time.perf_counter()
                 if step == "check":
                     one = await imports.stage(
-                        Everything, ImportKind.POINTS, pieces(home / "points.csv"), by="bench",
+                        EVERYTHING, ImportKind.POINTS, pieces(home / "points.csv"), by="bench",
                         options=ImportOptions(organisation=city.id),
                     )  # fmt: skip
                 else:
-                    await imports.publish(Everything, one.id)
+                    await imports.publish(EVERYTHING, one.id)
                 waits = await watch.during(work())
                 report[f"{name} {step}"] = {"s": round(time.perf_counter() - started, 1), "waits_ms": waits}
-            one = await imports.get(Everything, one.id)
+            one = await imports.get(EVERYTHING, one.id)
             assert one.status is ImportStatus.PUBLISHED, one
             report[f"{name} sums"] = [one.added, one.changed, one.unchanged, one.fault_count]
-        assert registry.counts(Everything).all.total == arguments.rows
+        assert registry.counts(EVERYTHING).all.total == arguments.rows
         started = time.perf_counter()
         second = Registry(state=state, clock=SystemClock(), folder=home / "registry")
         await second.load()
         report["start_s"] = round(time.perf_counter() - started, 1)
         for q in ("rmdl57", "人民东路 57号", "990101000013200", "nothinglikeit"):
             started = time.perf_counter()
-            found = await registry.points(Everything, PointFilter(q=q), limit=20)
+            found = await registry.points(EVERYTHING, PointFilter(q=q), limit=20)
             report.setdefault("search_ms", {})[q] = [round((time.perf_counter() - started) * 1e3), len(found.items)]
         report["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         await state.close()

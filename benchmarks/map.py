@@ -27,6 +27,7 @@ from typing import Any
 import mapbox_vector_tile
 import numpy as np
 
+from anwang.governance import EVERYTHING
 from anwang.kernel.ids import uuid7
 from anwang.registry.columns import PointColumns, world
 from anwang.registry.live import Live
@@ -215,7 +216,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 some = tiles[zoom][part : part + 25]
                 for tx, ty in some:
                     started = time.process_time()
-                    tile = await index.tile(zoom, tx, ty, chosen, "/")
+                    tile = await index.tile(zoom, tx, ty, chosen, EVERYTHING)
                     mine.append((time.process_time() - started) * 1e3)
                     sizes.append(len(tile.data))
                 answer = peer.ask(what="tiles", zoom=zoom, tiles=some)
@@ -224,7 +225,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 peer_features += answer["counts"]
             features = [
                 sum(len(layer["features"]) for layer in mapbox_vector_tile.decode(
-                    (await index.tile(zoom, tx, ty, chosen, "/")).data).values())
+                    (await index.tile(zoom, tx, ty, chosen, EVERYTHING)).data).values())
                 for tx, ty in tiles[zoom][:50]
             ]  # fmt: skip
             report["tiles"][zoom] = {
@@ -246,7 +247,7 @@ async def gate(index: TileIndex, peer: Peer, columns: PointColumns, x: Any, y: A
         where = np.unique(np.column_stack([x >> (31 - zoom), y >> (31 - zoom)]), axis=0)
         for tx, ty in where.tolist():
             layers = mapbox_vector_tile.decode(
-                (await index.tile(zoom, tx, ty, PointFilter(), "/")).data, default_options={"y_coord_down": True}
+                (await index.tile(zoom, tx, ty, PointFilter(), EVERYTHING)).data, default_options={"y_coord_down": True}
             )
             total += len(layers.get("points", {"features": []})["features"])
             for feature in layers.get("clusters", {"features": []})["features"]:

@@ -26,6 +26,7 @@ from anwang.media.export import Export
 from anwang.media.footage import Footage
 from anwang.media.index import SegmentIndex
 from anwang.media.looks import Look
+from anwang.media.masks.paint import NOTHING, Paint
 from anwang.media.plans import Plans
 from anwang.media.timeline import Timeline
 from anwang.runtime.clock import SystemClock
@@ -47,6 +48,17 @@ class Free:
 
     def serve(self, look: Look, sent: int) -> None:
         """Nothing to count."""
+
+
+class Bare:
+    """No point has masks."""
+
+    def past(self, *_: object) -> Paint:
+        """Nothing is drawn."""
+        return NOTHING
+
+    def check(self, *_: object, **__: object) -> None:
+        """Everything may be shown."""
 
 
 def encode(path: Path, *, sound: bool) -> None:
@@ -124,7 +136,7 @@ async def clips(folder: Path, rounds: int, *, sound: bool) -> list[Row]:
     timeline = Timeline(index=index, plans=Plans(state, clock, lambda _: None), clock=clock, growing=lambda _: [])
     times: dict[str, list[float]] = {"first": [], "last": [], "file": [], "pipe": []}
     for number in range(rounds + 1):
-        export = Export(footage=footage, causes=timeline, looks=Free(), clock=clock)  # type: ignore[arg-type]
+        export = Export(footage=footage, causes=timeline, looks=Free(), clock=clock, sight=Bare())  # type: ignore[arg-type]
 
         async def mine(export: Export = export) -> None:
             first, last = await ours(export, folder / "ours.mp4")

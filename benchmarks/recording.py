@@ -423,8 +423,6 @@ async def host(folder: Path, count: int, segment_seconds: float) -> None:
         1,
         arguments=["--objects", f"file://{folder}/objects", "--rtp-ports", "24002", "25998"],
         run=folder,
-        on_event=lambda child, message: streams.handle(child, message),
-        on_death=on_death,
     )
     ssrcs = iter(range(200_000_000 + os.getpid() % 1000 * 10_000, 1 << 32))
     streams = Streams(
@@ -439,6 +437,7 @@ async def host(folder: Path, count: int, segment_seconds: float) -> None:
         on_evidence=lambda point, packet, picture: None,
         on_play=lambda trace: None,
     )
+    children.attach(on_event=streams.handle, on_death=on_death)
     recorder.attach(streams)
     await recover()
     if not await plans.current(limit=1, after=""):

@@ -14,6 +14,7 @@ place that was asked for.
 
 from __future__ import annotations
 
+import json
 import shutil
 import statistics
 import tempfile
@@ -24,43 +25,57 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from anwang.democity.pictures import osd
 from anwang.kernel.times import BEIJING
 from benchmarks.ratio import Row
 from tests.browser.city import CHROMIUM, City, moment, opened, until
 
 WAIT_MS = 20_000
+CLOCK = {
+    "columns": osd.COLUMNS,
+    "rows": osd.ROWS,
+    "x": osd.BAR_X,
+    "y": osd.BAR_Y,
+    "full": osd.FULL_WIDTH,
+    "share": osd.CELL_SHARE,
+    "light": osd.LIGHT_ABOVE,
+    "check": osd.CHECK_BITS,
+    "polynomial": osd.POLYNOMIAL,
+}
+"""Where the burnt-in clock stands and how it is read, for the page."""
 WATCH = """
-(() => {
-  const cells = { columns: 26, rows: 2, share: 160 }
+((clock) => {
   const canvas = new OffscreenCanvas(1, 1)
   const pen = canvas.getContext('2d', { willReadFrequently: true })
   const crc8 = (bytes) => {
     let value = 0
     for (const byte of bytes) {
       value ^= byte
-      for (let n = 0; n < 8; n++) value = value & 0x80 ? ((value << 1) ^ 7) & 0xff : (value << 1) & 0xff
+      for (let n = 0; n < 8; n++) value = value & 0x80 ? ((value << 1) ^ clock.polynomial) & 0xff : (value << 1) & 0xff
     }
     return value
   }
   // milliseconds since 1970 that stand in the picture, or null
   const burnt = (video) => {
-    const cell = video.videoWidth / cells.share, scale = video.videoWidth / 1280
-    const left = Math.round(16 * scale), width = Math.ceil(cells.columns * cell), height = Math.ceil(cells.rows * cell)
+    const cell = video.videoWidth / clock.share, scale = video.videoWidth / clock.full
+    const left = Math.round(clock.x * scale), top = Math.round(clock.y * scale)
+    const width = Math.ceil(clock.columns * cell), height = Math.ceil(clock.rows * cell)
     canvas.width = width
     canvas.height = height
-    pen.drawImage(video, left, 0, width, height, 0, 0, width, height)
+    pen.drawImage(video, left, top, width, height, 0, 0, width, height)
     const { data } = pen.getImageData(0, 0, width, height)
     let value = 0n
-    for (let row = 0; row < cells.rows; row++)
-      for (let column = 0; column < cells.columns; column++) {
+    for (let row = 0; row < clock.rows; row++)
+      for (let column = 0; column < clock.columns; column++) {
         const x = Math.min(width - 1, Math.round((column + 0.5) * cell))
         const y = Math.min(height - 1, Math.round((row + 0.5) * cell))
-        value = (value << 1n) | (data[(y * width + x) * 4 + 1] > 125 ? 1n : 0n)
+        value = (value << 1n) | (data[(y * width + x) * 4 + 1] > clock.light ? 1n : 0n)
       }
-    const ms = Number(value >> 8n)
+    const check = BigInt(clock.check)
+    const ms = Number(value >> check)
     const bytes = []
     for (let n = 5; n >= 0; n--) bytes.push(Math.floor(ms / 256 ** n) % 256)
-    return crc8(bytes) === Number(value & 255n) ? ms : null
+    return crc8(bytes) === Number(value & ((1n << check) - 1n)) ? ms : null
   }
   window.seen = []
   window.clicked = 0
@@ -81,8 +96,7 @@ WATCH = """
   new MutationObserver(look).observe(document, { childList: true, subtree: true })
   for (const kind of ['dblclick', 'pointerdown'])
     addEventListener(kind, () => { window.clicked = performance.now(); window.seen = [] }, true)
-})()
-"""
+})"""
 
 
 def _cameras(city: City, amount: int) -> list[dict[str, Any]]:
@@ -106,7 +120,7 @@ def _cameras(city: City, amount: int) -> list[dict[str, Any]]:
 
 def _page(browser: Browser, city: City) -> Page:
     context = browser.new_context(viewport={"width": 1366, "height": 768})
-    context.add_init_script(WATCH)
+    context.add_init_script(f"{WATCH}({json.dumps(CLOCK)})")
     city.sign_in(context, "operator")
     return context.new_page()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from anwang.governance import Actor, Governance, Row
+from anwang.governance import Actor, Governance, Object, Row
 from anwang.kernel.errors import NotFound, Unavailable
 from anwang.kernel.ids import PointId
 from anwang.kernel.times import from_micros
@@ -18,15 +18,18 @@ from anwang.media.conversions import Conversions
 from anwang.media.export import Export
 from anwang.media.footage import Footage
 from anwang.media.index import SegmentIndex
-from anwang.media.looks import Placed, RecordingLooks
+from anwang.media.looks import RecordingLooks
+from anwang.media.masks.service import Masks
 from anwang.media.model import Segment
 from anwang.media.plans import Plans
 from anwang.media.playback import Playback
+from anwang.media.sight import Sight
 from anwang.media.timeline import Timeline
 from anwang.runtime.clock import FakeClock
+from anwang.runtime.settings import Governance as GovernanceSettings
 from anwang.stores.objects import Objects
 from anwang.stores.state import MEDIA, State, migrate
-from tests.governed import actor_of, everyone, governed
+from tests.governed import actor_of, everyone, governed, with_purpose
 from tests.recordings import POINT, START_US, Live, cut, encode, segment_of
 
 SECOND = 1_000_000
@@ -67,6 +70,8 @@ class Archive:
     export: Export
     plans: Plans
     conversions: Conversions
+    masks: Masks
+    sight: Sight
 
     async def store(self, data: bytes, start_us: int, **more: Any) -> Segment:
         one, whole = segment_of(data, start_us=start_us, **more)
@@ -75,7 +80,7 @@ class Archive:
 
     async def ledger(self, kind: str) -> list[Row]:
         """The rows of a kind, oldest first."""
-        reader = await actor_of(self.governance, "administrator.one")
+        reader = await actor_of(self.governance, "audit_administrator.one")
         page = await self.governance.read_ledger(reader, cursor=None, limit=100, kind=kind)
         return [row for _, row in page.rows][::-1]
 
@@ -90,10 +95,14 @@ def reordered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode(tmp_path_factory.mktemp("video") / "b.mp4", seconds=12, b_frames=2)
 
 
-async def where(point: PointId) -> Placed:
+async def where(point: PointId) -> Object:
     if point != POINT:
         raise NotFound("there is no such object")
-    return Placed(name="北门/1号", org_path="/city/north/")
+    return Object(point, "/city/north/", name="北门/1号")
+
+
+async def owned(points: Sequence[PointId]) -> dict[PointId, Object]:
+    return {point: await where(point) for point in points if point == POINT}
 
 
 @pytest.fixture
@@ -109,10 +118,12 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
     plans = Plans(state, clock, lambda _: "I")
     footage = Footage(index=index, objects=objects, growing=live)
     timeline = Timeline(index=index, plans=plans, clock=clock, growing=live)
-    async with governed(main, tmp_path, clock) as governance:
+    async with governed(main, tmp_path, clock, rules=GovernanceSettings(short_clip=True)) as governance:
         await everyone(governance)
         looks = RecordingLooks(governs=governance, clock=clock, where=where)
         conversions = Conversions(run=tmp_path, most=1)
+        masks = Masks(state=main, clock=clock, governs=governance)
+        sight = Sight(masks=masks, conversions=conversions, clock=clock)
         yield Archive(
             index=index,
             main=main,
@@ -122,14 +133,16 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
             live=live,
             clock=clock,
             governance=governance,
-            actor=await actor_of(governance, "operator.one"),
+            actor=await with_purpose(governance, await actor_of(governance, "operator.one")),
             looks=looks,
             footage=footage,
             timeline=timeline,
-            playback=Playback(footage=footage, causes=timeline, looks=looks, clock=clock, converts=conversions),
-            export=Export(footage=footage, causes=timeline, looks=looks, clock=clock),
+            playback=Playback(footage=footage, causes=timeline, looks=looks, clock=clock, sight=sight),
+            export=Export(footage=footage, causes=timeline, looks=looks, clock=clock, sight=sight),
             plans=plans,
             conversions=conversions,
+            masks=masks,
+            sight=sight,
         )
         await conversions.close()
     objects.close()

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
-from anwang.governance import CITY, Actor, Governance, Ledger, NewUser, Organisation, Passwords, Role, Terminal
+from anwang.governance import (
+    CITY,
+    Actor,
+    Governance,
+    Ledger,
+    NewUser,
+    Organisation,
+    Passwords,
+    PurposeKind,
+    Role,
+    Terminal,
+)
 from anwang.kernel.ids import OrgId
 from anwang.runtime.clock import Clock
-from anwang.runtime.secrets import MasterKey, Sealer
-from anwang.runtime.settings import Settings
+from anwang.runtime.secrets import MasterKey, Sealer, open_keys
+from anwang.runtime.settings import Governance as GovernanceSettings
+from anwang.runtime.settings import Oidc, Settings
+from anwang.stores.series import Series
 from anwang.stores.state import State, metadata
 
 PASSWORD = "correct horse battery"
@@ -51,20 +66,34 @@ async def make_tables(state: State) -> None:
 
 @asynccontextmanager
 async def governed(
-    state: State, folder: Path, clock: Clock, *, ledger: Ledger | None = None, **http: Any
+    state: State,
+    folder: Path,
+    clock: Clock,
+    *,
+    ledger: Ledger | None = None,
+    rules: GovernanceSettings | None = None,
+    oidc: Oidc | None = None,
+    series: Series | None = None,
+    **http: Any,
 ) -> AsyncIterator[Governance]:
-    """A governance over the state, with tables made. http: settings of the section http."""
+    """A governance over the state, with tables made; the same key each time. http: settings of the section http."""
     await make_tables(state)
     plain = Settings(data=str(folder), city="安澜市")
-    settings = msgspec.structs.replace(plain, http=msgspec.structs.replace(plain.http, **http))
+    settings = msgspec.structs.replace(
+        plain,
+        http=msgspec.structs.replace(plain.http, **http),
+        governance=rules or plain.governance,
+        oidc=oidc or plain.oidc,
+    )
     opened = await Governance.open(
         state=state,
         settings=settings,
         clock=clock,
-        sealer=sealer(),
+        sealer=await asyncio.to_thread(open_keys, folder / "master.key"),
         places=TwoDistricts(),
         passwords=cheap(),
         ledger=ledger,
+        series=series,
     )
     try:
         yield opened
@@ -72,20 +101,30 @@ async def governed(
         await opened.close()
 
 
-def account(username: str, role: Role, org_id: str = CITY) -> NewUser:
+def account(username: str, role: Role, org_id: str = CITY, **more: Any) -> NewUser:
     """A new account with the tests' password."""
-    return NewUser(username=username, display_name=username, role=role, org_id=OrgId(org_id), password=PASSWORD)
+    return NewUser(username=username, display_name=username, role=role, org_id=OrgId(org_id), password=PASSWORD, **more)
 
 
 async def everyone(governance: Governance) -> dict[str, str]:
     """One account per role in the whole city; a token of each, by role."""
-    await governance.seed([account(role.value + ".one", role) for role in Role])
+    month = governance.rights.clock.now() + timedelta(days=30)
+    ends = {Role.CONTRACTOR: month}
+    await governance.seed([account(role.value + ".one", role, ends_at=ends.get(role)) for role in Role])
     return {role.value: await token_of(governance, role.value + ".one") for role in Role}
 
 
 async def token_of(governance: Governance, username: str) -> str:
     """A fresh session's token."""
     return (await governance.sign_in(username, PASSWORD, terminal=HERE)).token
+
+
+async def with_purpose(governance: Governance, actor: Actor, kind: PurposeKind = PurposeKind.CRIMINAL_CASE) -> Actor:
+    """The actor, for a stated purpose."""
+    made = await governance.open_purpose(
+        actor, kind=kind, case_no="A9901010000002026110001", unit="北区分局", note="", minutes=60
+    )
+    return await governance.with_purpose(actor, made.id)
 
 
 async def actor_of(governance: Governance, username: str) -> Actor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -112,7 +113,7 @@ def segment_of(
     assert found.segment is not None, found.fault
     assert found.keep == len(whole)
     whole += pack_table(table_of(scan(whole).fragments), offset=len(whole))
-    return replace(found.segment, size_bytes=len(whole)), whole
+    return replace(found.segment, size_bytes=len(whole), sha256=hashlib.sha256(whole).hexdigest()), whole
 
 
 def plain(start_us: int, end_us: int, *, point: PointId = POINT, stream: str = "main", **more: Any) -> Segment:

@@ -111,6 +111,7 @@ async def status(app: FastAPI, method: str, path: str, token: str) -> int:
     """The status of one request; the connection is dropped as soon as the answer begins (streams never end)."""
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     concrete = re.sub(r"\{(\w+)\}", lambda found: "0" if found[1] in NUMBERS else AN_ID, path)
+    concrete, _, query = concrete.partition("?")
     body = json.dumps({}).encode() if method in ("POST", "PUT", "PATCH") else b""
     headers = [(b"host", b"anwang.test"), (b"content-type", b"application/json"), (b"accept", b"*/*")]
     if token:
@@ -139,7 +140,8 @@ async def status(app: FastAPI, method: str, path: str, token: str) -> int:
     scope = {
         "type": "websocket" if is_socket else "http", "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1", "method": method, "scheme": "wss" if is_socket else "https", "subprotocols": [],
-        "path": concrete, "raw_path": concrete.encode(), "query_string": b"", "root_path": "", "headers": headers,
+        "path": concrete, "raw_path": concrete.encode(), "query_string": query.encode(),
+        "root_path": "", "headers": headers,
         "client": ("192.0.2.7", 50000), "server": ("anwang.test", 443),
         "extensions": {"websocket.http.response": {}},
     }  # fmt: skip

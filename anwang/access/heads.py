@@ -37,6 +37,7 @@ class Heads:
     """Orders to heads, one holder each, every movement ended.
 
     on_change: told who holds a head now whenever that becomes another person, or None when nobody does any more.
+    before: told of an order right before it is sent.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Heads:
         *,
         on_change: Callable[[PointId, Holder | None], None],
         hold_seconds: float = HOLD_SECONDS,
+        before: Callable[[PointId, PtzOrder], None] = lambda point, order: None,
     ) -> None:
         self._hold_seconds = hold_seconds
+        self._before = before
         self._access = access
         self._on_change = on_change
         self._holders: dict[PointId, Holder] = {}
@@ -70,6 +73,7 @@ class Heads:
         held = self.holder(address.point)
         if held is not None and held.actor != actor and held.rank >= rank:
             raise Conflict(f"{held.name} moves this camera", f"wait {held.until - loop.time():.0f} s or ask them")
+        self._before(address.point, order)
         await self._access.ptz(address, order)
         self._hold(address.point, Holder(actor=actor, name=name, rank=rank, until=loop.time() + self._hold_seconds))
         if (timer := self._stops.pop(address.point, None)) is not None:

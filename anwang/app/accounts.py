@@ -1,10 +1,12 @@
-"""Accounts carry copies of their organisation's name and path; they follow when the registry changes those."""
+"""Accounts and video systems carry copies of their organisation's name and path; they follow when the registry changes
+those.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
-from anwang.governance import Governance
 from anwang.kernel.errors import AnwangError
 from anwang.registry import Fact, ImportMoved
 from anwang.runtime import logs
@@ -16,10 +18,10 @@ RETRY_SECONDS = 60.0
 
 
 class AccountsFollow:
-    """Hears what the registry announces; a task lets the accounts follow, once at the start too."""
+    """Hears what the registry announces; a task lets the copies follow, once at the start too. follow: renew some."""
 
-    def __init__(self, governance: Governance, clock: Clock) -> None:
-        self._governance = governance
+    def __init__(self, follow: Sequence[Callable[[], Awaitable[None]]], clock: Clock) -> None:
+        self._follow = follow
         self._clock = clock
         self._due = asyncio.Event()
         self._due.set()
@@ -35,8 +37,9 @@ class AccountsFollow:
             await self._due.wait()
             self._due.clear()
             try:
-                await self._governance.organisations_changed()
+                for renew in self._follow:
+                    await renew()
             except AnwangError as err:
-                log.error("accounts could not follow their organisations, next try in a minute", reason=err.reason)
+                log.error("copies could not follow their organisations, next try in a minute", reason=err.reason)
                 await self._clock.sleep(RETRY_SECONDS)
                 self._due.set()

@@ -1,6 +1,7 @@
 """`anwang backup` and `anwang restore`, and the copy that an upgrade takes before it changes a database.
 
-What is in it: both SQL databases, all series, the ledger's folder and, if wanted, the master key's file. Video is not.
+What is in it: both SQL databases, all series, the folders of the ledger and of its anchors and, if wanted, the master
+key's file. Video is not.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 
 from anwang.app.claim import BACKUP, Claim
 from anwang.app.engines import FILES, data_folder, key_file, open_series, open_state
-from anwang.governance import Verified, verify
+from anwang.app.ledger import ANCHORS, LEDGER, check_ledger
+from anwang.governance import Verified
 from anwang.governance.store import StateHeads
 from anwang.kernel.errors import Conflict, Invalid
 from anwang.runtime import logs
+from anwang.runtime.secrets import open_keys
 from anwang.runtime.settings import Settings
 from anwang.stores.backup import Manifest
 from anwang.stores.backup import backup as copy_out
@@ -29,7 +32,7 @@ from anwang.stores.state import MAIN, MEDIA, Schema, State, revision_of
 
 log = logs.get(__name__)
 
-LEDGER, KEY = "ledger", "key"
+KEY = "key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ async def make(settings: Settings, target: Path, *, with_key: bool = True) -> Ma
                 files = _files(settings)
                 if with_key:
                     files[KEY] = key_file(settings)
-                return await copy_out(target, states=states, series=series, files=files, whole_lines=(LEDGER,))
+                return await copy_out(target, states=states, series=series, files=files, whole_lines=(ANCHORS, LEDGER))
     finally:
         for state, _ in states:
             await state.close()
@@ -104,14 +107,13 @@ async def bring_back(settings: Settings, source: Path) -> Restored:
     if MAIN.name not in manifest.states:
         raise Invalid(f"{source} holds no {MAIN.name} database, so it is no backup of a platform")
     data = data_folder(settings)
-    ours = [data / FILES[MAIN.name], data / FILES[MEDIA.name], data / "series", data / LEDGER]
+    ours = [data / FILES[MAIN.name], data / FILES[MEDIA.name], data / "series", data / LEDGER, data / ANCHORS]
     with Claim.take(data):
         for path in ours:
             if path.exists():
                 raise Conflict(f"{path} exists already", "restore into an empty data folder")
         key, files = _plan_key(settings, manifest, source)
-        if LEDGER in manifest.files:
-            files[LEDGER] = data / LEDGER
+        files |= {name: data / name for name in (ANCHORS, LEDGER) if name in manifest.files}
         states: list[tuple[State, Schema]] = []
         try:
             states.extend([(await open_state(settings, s), s) for s in (MAIN, MEDIA) if s.name in manifest.states])
@@ -120,7 +122,8 @@ async def bring_back(settings: Settings, source: Path) -> Restored:
             else:
                 async with _series(settings) as series:
                     await copy_in(source, states=states, series=series, files=files)
-            checked = verify(data / LEDGER, await StateHeads(states[0][0]).load())
+            heads = await StateHeads(states[0][0]).load()
+            checked = await asyncio.to_thread(check_ledger, settings, heads)
         except BaseException:
             for state, _ in states:
                 await state.close()
@@ -146,7 +149,7 @@ def before_upgrade(
             return
         target = data_folder(settings) / "backups" / f"before-upgrade-{now():%Y%m%dT%H%M%SZ}"
         states = [(s, m) for s, m in ((state, MAIN), (media, MEDIA)) if await revision_of(s, m) is not None]
-        await copy_out(target, states=states, series=series, files=_files(settings), whole_lines=(LEDGER,))
+        await copy_out(target, states=states, series=series, files=_files(settings), whole_lines=(ANCHORS, LEDGER))
         made.append(target)
         log.warning("a backup was made before the databases are upgraded", folder=str(target))
 
@@ -168,8 +171,9 @@ def describe(manifest: Manifest) -> Sequence[str]:
 
 
 def _files(settings: Settings) -> dict[str, Path]:
-    ledger = data_folder(settings) / LEDGER
-    return {LEDGER: ledger} if ledger.is_dir() else {}
+    """Anchors first: no copied one may speak of a row that is not copied."""
+    data = data_folder(settings)
+    return {name: data / name for name in (ANCHORS, LEDGER) if (data / name).is_dir()}
 
 
 def _plan_key(settings: Settings, manifest: Manifest, source: Path) -> tuple[str, dict[str, Path]]:
@@ -178,12 +182,13 @@ def _plan_key(settings: Settings, manifest: Manifest, source: Path) -> tuple[str
     if KEY not in manifest.files:
         if path.exists():
             return f"{path} was there and is kept; the backup holds no key", {}
-        return f"the backup holds no key: put the old one at {path}, or sealed passwords cannot be opened", {}
+        return f"the backup holds no key: put the old one at {path}, or the platform does not start", {}
     if not path.exists():
         return f"restored to {path}", {KEY: path}
     wanted = set((source / manifest.files[KEY].paths[0]).read_text("ascii").split("\n"))
     if not wanted <= {*path.read_text("ascii").split("\n"), ""}:
         raise Conflict(f"{path} holds other keys than the backup", "move it away, or set key_file to another path")
+    open_keys(path, create=False)  # raises what would keep the platform from starting
     return f"{path} was there, has the backup's keys and is kept", {}
 
 

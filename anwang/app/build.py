@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,28 +27,51 @@ from anwang.access import Access, Address, Heads, Stream
 from anwang.app import healthchecks, metrics
 from anwang.app.accounts import AccountsFollow
 from anwang.app.archive import before_upgrade, resume_merges
+from anwang.app.begun import Begun, media_children, run_folder
 from anwang.app.claim import Claim
 from anwang.app.engines import data_folder, key_file, open_objects, open_series, open_state
+from anwang.app.equipment import RegistryEquipment
 from anwang.app.heard import Heard
+from anwang.app.ledger import ANCHORS
 from anwang.app.marks import AxisMarks
 from anwang.app.notices import Notices
 from anwang.app.places import RegistryPlaces
 from anwang.app.routes import build_routers
-from anwang.app.start import discard
 from anwang.app.upkeep import Upkeep
 from anwang.gateways.gb28181 import DeviceSecrets, Gb28181Gateway, KeptCalls
 from anwang.gateways.rtsp import RtspGateway
-from anwang.governance import CITY, Governance, Retention, Rules
+from anwang.governance import (
+    CITY,
+    LEDGER_STEPS,
+    Anomalies,
+    Assessments,
+    Breaches,
+    Duties,
+    Governance,
+    Holds,
+    Requests,
+    Retention,
+    RetentionReports,
+    Rules,
+    Sharing,
+    Signs,
+    Watch,
+    WorkingDays,
+)
+from anwang.governance.http import signs as signs_http
 from anwang.kernel.errors import AnwangError, NotFound, Unavailable
 from anwang.kernel.ids import PlayId, PointId
 from anwang.media import (
     Child,
-    Children,
     Conversions,
     DecodePool,
     Export,
+    ExportKeeper,
+    Exports,
     Footage,
-    Placed,
+    Making,
+    Masks,
+    Packer,
     Plans,
     Play,
     Playback,
@@ -59,6 +83,7 @@ from anwang.media import (
     RecordingLooks,
     Reindex,
     SegmentIndex,
+    Sight,
     Signals,
     Snapshots,
     Streams,
@@ -70,14 +95,20 @@ from anwang.media import (
 from anwang.media.http import device as device_http
 from anwang.registry import (
     HISTORY_STEPS,
-    Everything,
+    SHAREABLE,
+    DeviceAdopted,
+    DriftMetrics,
+    Drifts,
     Evidence,
     EvidenceKind,
     Fact,
     Imports,
     PointClass,
+    PointForbidden,
+    PoliciesChanged,
     Registry,
     RegistryMetrics,
+    Seal,
     StateHistory,
 )
 from anwang.registry import Rules as LiveRules
@@ -99,7 +130,7 @@ from anwang.wire.gb28181 import AlarmNotify, Ssrc, StreamKind
 log = logs.get(__name__)
 
 SALVAGE_SECONDS = 300.0
-SERIES_STEPS = (*HISTORY_STEPS,)
+SERIES_STEPS = (*LEDGER_STEPS, *HISTORY_STEPS)
 """Of all slices, in order."""
 STATIC = Path(__file__).parents[1] / "web" / "static"
 
@@ -163,6 +194,7 @@ class Platform:
         self.metrics = CollectorRegistry()
         self.health = Health(clock=clock)
         self.claim: Claim | None = None
+        self.begun: Begun | None = None
         self.governance: Governance
         self.registry: Registry
         self.gateway: Gb28181Gateway | None = None
@@ -188,27 +220,30 @@ class Platform:
         *,
         config: Path | None = None,
         clock: Clock | None = None,
-        claim: Claim | None = None,
-        engine: asyncio.Task[EmbeddedSeries] | None = None,
+        begun: Begun | None = None,
     ) -> Platform:
         """Open the stores and build the slices; serve with run(). Raises Unavailable, Invalid, Unsupported.
 
-        claim, engine: of the data folder and the series engine's process, where they were begun before.
+        begun: what was started before; it ends with the platform, or with the failure to open it.
         """
         data = data_folder(settings)
-        claim = claim or Claim.take(data)
+        claim = begun.claim if begun else Claim.take(data)
         try:
-            sealer = open_keys(key_file(settings), data=data)
-            stores = await open_stores(settings, backup=before_upgrade(settings), engine=engine)
+            # where something was signed, a missing key is not replaced by a new one
+            sealer = open_keys(key_file(settings), data=data, create=not (data / ANCHORS).exists())
+            stores = await open_stores(
+                settings, backup=before_upgrade(settings), engine=begun.engine if begun else None
+            )
             platform = cls(settings, stores, sealer, clock or SystemClock())
-            platform.claim = claim
+            platform.claim, platform.begun = claim, begun
             try:
                 await platform._build(data, config)
             except BaseException:
                 await close_stores(stores)
                 raise
         except BaseException:
-            await discard(engine)
+            if begun is not None:
+                await begun.discard()
             claim.release()
             raise
         return platform
@@ -225,7 +260,7 @@ class Platform:
                 keepalive_s=settings.gb28181.keepalive_seconds, keepalive_misses=settings.gb28181.keepalive_misses
             ),
             waiting_bound=settings.gb28181.waiting_bound,
-            announce=self.notices.registry_fact,
+            announce=self._registry_fact,
         )
         self.governance = await Governance.open(
             state=stores.state,
@@ -233,9 +268,41 @@ class Platform:
             clock=clock,
             sealer=self.sealer,
             places=RegistryPlaces(self.registry),
+            series=stores.series,
         )
         await self.registry.load()
-        self.accounts = AccountsFollow(self.governance, clock)
+        self.drifts = Drifts(
+            state=stores.state,
+            clock=clock,
+            seal=Seal(self.sealer.derive_each("device baselines")),
+            admission=self.registry.admission,
+            announce=self._registry_fact,
+        )
+        self.drifts.ask = self._ask_configuration
+        self.duties = Duties(
+            state=stores.state,
+            clock=clock,
+            write=self.governance.note_deed,
+            place=RegistryPlaces(self.registry).organisation,
+            equipment=RegistryEquipment(self.registry),
+        )
+        self.signs = Signs(state=stores.state, clock=clock, write=self.governance.note_deed, photos=stores.objects)
+        self.sharing = Sharing(
+            state=stores.state,
+            clock=clock,
+            write=self.governance.note_deed,
+            place=RegistryPlaces(self.registry).organisation,
+            fields=SHAREABLE,
+            changed=self.governance.agreement_changed,
+            ledger=self.governance.read_ledger,
+        )
+        self.assessments = Assessments(
+            state=stores.state,
+            clock=clock,
+            write=self.governance.note_deed,
+            place=RegistryPlaces(self.registry).organisation,
+        )
+        self._build_oversight()
         self.history = StateHistory(
             series=stores.series, live=self.registry.live, clock=clock, device_of=self.registry.device_of
         )
@@ -253,7 +320,9 @@ class Platform:
         self.events = Events(bus=stores.bus, governance=self.governance, shape=self.notices.shape(self.registry))
         self.notices.attach(self.events, self.registry)
         self.access = Access()
-        self.heads = Heads(self.access, on_change=self.notices.head)
+        self.masks = Masks(state=stores.state, clock=clock, governs=self.governance)
+        await self.masks.load()
+        self.heads = Heads(self.access, on_change=self.notices.head, before=self.masks.aims.ordered)
         self._build_media(data)
         self.rtsp = RtspGateway(
             state=stores.state,
@@ -267,17 +336,31 @@ class Platform:
         self.access.register(self.rtsp)
         if settings.gb28181.enabled:
             await self._build_gb28181()
-        self.media_looks = RecordingLooks(governs=self.governance, clock=clock, where=self.where_is)
+        self.media_looks = RecordingLooks(governs=self.governance, clock=clock, where=self.registry.where_is)
         self.playback = Playback(
             footage=self.footage,
             causes=self.timeline,
             looks=self.media_looks,
             clock=clock,
-            converts=self.conversions,
+            sight=self.sight,
         )
-        self.export = Export(footage=self.footage, causes=self.timeline, looks=self.media_looks, clock=clock)
+        self.export = Export(
+            footage=self.footage, causes=self.timeline, looks=self.media_looks, clock=clock, sight=self.sight
+        )
+        self.holds = Holds(state=stores.state, ledger=self.governance.ledger, clock=clock)
         self.retention = Retention(
-            state=stores.state, ledger=self.governance.ledger, clock=clock, rules=Rules.of(settings.retention)
+            state=stores.state,
+            ledger=self.governance.ledger,
+            clock=clock,
+            rules=Rules.of(settings.retention, self.registry.known),
+            owned=self.registry.owned,
+        )
+        self.retention_reports = RetentionReports(
+            state=stores.state,
+            ledger=self.governance.ledger,
+            clock=clock,
+            retention=self.retention,
+            owned=self.registry.owned,
         )
         keeper = RecordingKeeper(
             index=self.index,
@@ -285,8 +368,55 @@ class Platform:
             clock=clock,
             rules=self.retention.rules,
             class_of=lambda point: int(self.registry.class_of(point) or 3),
+            plans=self.plans,
         )
         self.retention.register(keeper)
+        self.retention.register(ExportKeeper(state=stores.state, objects=stores.objects), keeps_copies=True)
+        self.making = Making(
+            state=stores.state,
+            clock=clock,
+            objects=stores.objects,
+            governs=self.governance,
+            packer=Packer(
+                clips=self.export, looks=self.media_looks, governs=self.governance, clock=clock, city=settings.city
+            ),
+            most=settings.media.exports,
+            kept=timedelta(days=settings.media.export_days),
+        )
+        self.exports = Exports(
+            state=stores.state,
+            clock=clock,
+            objects=stores.objects,
+            governs=self.governance,
+            looks=self.media_looks,
+            making=self.making,
+            codes=self.registry.codes,
+            may_write=self._may_write,
+        )
+        wanted = settings.governance
+        self.requests = Requests(
+            state=stores.state,
+            clock=clock,
+            sealer=self.sealer,
+            write=self.governance.note_deed,
+            place=RegistryPlaces(self.registry).organisation,
+            owned=self.registry.owned,
+            packages=self.exports,
+            calendar=WorkingDays.of(wanted.holidays, wanted.worked),
+            days=wanted.request_days,
+            kept=timedelta(days=wanted.asker_days),
+        )
+        self.accounts = AccountsFollow(
+            [
+                self.governance.organisations_changed,
+                self.duties.organisations_changed,
+                self.breaches.organisations_changed,
+                self.requests.organisations_changed,
+                self.sharing.organisations_changed,
+                self.assessments.organisations_changed,
+            ],
+            clock,
+        )
         self.upkeep = Upkeep.of(
             settings,
             clock=clock,
@@ -294,21 +424,27 @@ class Platform:
             index=self.index,
             signals=self.signals,
             keeper=keeper,
+            watch=self.watch,
             resume_merges=None if stores.embedded is None else partial(resume_merges, data, stores.series),
         )
         healthchecks.register(self)
         metrics.register(self)
         self.metrics.register(RegistryMetrics(self.registry))
+        self.metrics.register(DriftMetrics(self.drifts))
         routers: Sequence[APIRouter] = build_routers(self)
         api = build_api(
             governance=self.governance,
             routers=routers,
             health=self.health,
             metrics=self.metrics,
-            describe=lambda: describe(config),
+            describe=lambda: describe(config, running=settings),
             events=self.events,
             static=STATIC if (STATIC / "index.html").exists() else None,
-            large_bodies={"/api/v1/imports": settings.http.body_bytes, device_http.UPLOADS: device_http.UPLOAD_BYTES},
+            large_bodies={
+                "/api/v1/imports": settings.http.body_bytes,
+                device_http.UPLOADS: device_http.UPLOAD_BYTES,
+                signs_http.UPLOADS: signs_http.UPLOAD_BYTES,
+            },
         )
         self.api = api
         hosts = [urlsplit(f"//{zone.http_host}").hostname for zone in settings.zones.values()]
@@ -316,11 +452,29 @@ class Platform:
             api, http=settings.http, tls=settings.tls, data=data, names=[host for host in hosts if host]
         )
 
+    def _build_oversight(self) -> None:
+        stores, clock, governance = self.stores, self.clock, self.governance
+        self.watch = Watch(state=stores.state, series=stores.series, clock=clock, bounds=self.settings.oversight)
+        self.anomalies = Anomalies(
+            state=stores.state,
+            series=stores.series,
+            clock=clock,
+            write=governance.note_deed,
+            use=governance.count_use,
+            settled=self.watch.count,
+        )
+        self.breaches = Breaches(
+            state=stores.state,
+            series=stores.series,
+            clock=clock,
+            write=governance.note_deed,
+            place=RegistryPlaces(self.registry).organisation,
+            waiting=lambda: governance.copy.behind if governance.copy else 0,
+        )
+
     def _build_media(self, data: Path) -> None:
         settings, stores, clock = self.settings, self.stores, self.clock
         wanted = settings.media
-        run = data / "run"
-        run.mkdir(exist_ok=True, mode=0o700)
         self.index = SegmentIndex(stores.media)
         self.plays = Plays(stores.media, kept_days=wanted.trace_days)
         self.plans = Plans(stores.media, clock, self._class_of)
@@ -335,20 +489,9 @@ class Platform:
             on_recording=self._on_recording,
             is_offline=self._is_offline,
         )
-        arguments = ["--objects", settings.stores.objects_url or f"file://{data / 'objects'}"]
-        if settings.stores.objects_url:
-            arguments += ["--spool", str(data / "spool")]
-        arguments += ["--rtp-ports", *(str(port) for port in wanted.rtp_ports)]
-        arguments += ["--children", str(wanted.children), "--silence-seconds", str(wanted.silence_seconds)]
-        arguments += ["--viewer-queue", str(wanted.viewer_queue)]
-        arguments += [] if wanted.sound else ["--no-sound"]
-        arguments += ["--log-level", settings.logs.level, "--log-form", settings.logs.form]
-        self.children = Children(
-            wanted.children,
-            arguments=arguments,
-            run=run,
-            on_event=lambda child, message: self.streams.handle(child, message),
-            on_death=self._child_died,
+        self.children = self.begun.children if self.begun else media_children(settings, data)
+        self.children.attach(
+            on_event=lambda child, message: self.streams.handle(child, message), on_death=self._child_died
         )
         self.streams = Streams(
             access=self.access,
@@ -372,10 +515,11 @@ class Platform:
             plans=self.plans,
             clock=clock,
             growing=self.recorder.growing,
-            marks=AxisMarks(self.signals, lambda points, span: self.retention.held(points, span)),
+            marks=AxisMarks(self.signals, lambda points, span: self.holds.within(points, span)),
         )
         self.decoders = DecodePool()
-        self.conversions = Conversions(run=run, most=wanted.transcodes, most_queued=wanted.viewer_queue)
+        self.conversions = Conversions(run=run_folder(data), most=wanted.transcodes, most_queued=wanted.viewer_queue)
+        self.sight = Sight(masks=self.masks, conversions=self.conversions, clock=clock)
         self.door = UploadDoor()
         self.snapshots = Snapshots(
             index=self.index, footage=self.footage, pool=self.decoders, growing=self.recorder.growing
@@ -402,8 +546,9 @@ class Platform:
             on_signal=self._on_signal,
             on_media_end=self._on_media_end,
             kept=kept,
+            on_configuration=partial(self.drifts.take, Gb28181Gateway.name),
         )
-        self.gateway.past.on_sent = self.streams.sent_by_device
+        self.gateway.calls.on_sent = self.streams.sent_by_device
         self.gateway.past.on_snapped = self.door.finished
         self.access.register(self.gateway, self.gateway.past, self.gateway)
 
@@ -436,11 +581,6 @@ class Platform:
     async def _points_of_class(self, name: str) -> Sequence[PointId]:
         return self.registry.points_of_class(PointClass(int(name)))
 
-    async def where_is(self, point: PointId) -> Placed:
-        """Name and place of a point, for looks. Raises NotFound."""
-        view = await self.registry.point(Everything, point)
-        return Placed(name=view.point.name, org_path=view.point.org_path)
-
     def _media_host(self, zone: str) -> str:
         found = self.settings.zones.get(zone)
         return found.media_host if found is not None else ""
@@ -459,6 +599,19 @@ class Platform:
     def _may_write(self) -> bool:
         free = min(machine.free_bytes(Path(self.settings.data)), self.stores.objects.free_bytes())
         return free >= self.settings.media.free_bytes_floor
+
+    def _registry_fact(self, fact: Fact) -> None:
+        self.notices.registry_fact(fact)
+        if isinstance(fact, PoliciesChanged) and self.gateway is not None and fact.gateway == self.gateway.name:
+            self.gateway.arrivals.renew(fact.device_id)
+        if isinstance(fact, DeviceAdopted):
+            self._ask_configuration(fact.gateway, fact.device_id)
+        if isinstance(fact, PointForbidden):
+            self.streams.darken(fact.point)
+
+    def _ask_configuration(self, gateway: str, device: str) -> None:
+        if self.gateway is not None and gateway == self.gateway.name:
+            self.gateway.configurations.want(device)
 
     def _import_moved(self, fact: Fact) -> None:
         self.notices.registry_fact(fact)
@@ -517,6 +670,7 @@ class Platform:
             if self.gateway is not None:
                 await self.gateway.open()
             await self._recover()
+            await self.making.recover()
         except BaseException:
             # a port that is taken must not leave the series engine and open databases behind
             await self.close()
@@ -527,15 +681,19 @@ class Platform:
                 ("governance", self.governance.run()),
                 ("registry", self.registry.run()),
                 ("history", self.history.run()),
+                ("drifts", self.drifts.run()),
                 ("imports", self.imports.run()),
                 ("accounts", self.accounts.run()),
-                ("children", self.children.run()),
                 ("evidence", self._note_evidence()),
                 ("traces", self._store_traces()),
                 ("notices", self.notices.run()),
                 ("heard", self.heard.run()),
                 ("signals", self.signals.run()),
                 ("retention", self.retention.run()),
+                ("retention reports", self.retention_reports.run()),
+                ("exports", self.making.run()),
+                ("requests", self.requests.run()),
+                ("assessments", self.assessments.run()),
                 ("upkeep", self.upkeep.run()),
                 ("salvage", self._salvage()),
                 ("rtsp", self.rtsp.run()),
@@ -543,6 +701,7 @@ class Platform:
                 ("series", self._watch_series()),
             )
         ]
+        tasks.append(self.begun.keeping if self.begun else asyncio.create_task(self.children.run(), name="children"))
         if self.gateway is not None:
             tasks.append(asyncio.create_task(self.gateway.run(), name="gb28181"))
         recording = asyncio.create_task(self._record(), name="recorder")
@@ -583,11 +742,14 @@ class Platform:
     async def close(self) -> None:
         """Close what open() opened: the end of run(), or of a platform that was never run."""
         await self.events.close()
+        if self.begun is not None:
+            await self.begun.children.stop()
         if self.gateway is not None:
             self.gateway.close()
             with contextlib.suppress(AnwangError, TimeoutError):  # a call too many is ended twice by the next run
                 async with asyncio.timeout(5.0):
-                    await self.gateway.kept.flush()
+                    await self.gateway.calls.kept.flush()
+        self.masks.close()
         await self.decoders.close()
         await self.conversions.close()
         await self._flush_traces()
@@ -702,11 +864,10 @@ async def serve(
     *,
     config: Path | None = None,
     opened: Callable[[Platform], Coroutine[Any, Any, None]] | None = None,
-    claim: Claim | None = None,
-    engine: asyncio.Task[EmbeddedSeries] | None = None,
+    begun: Begun | None = None,
 ) -> None:
-    """Run the platform until SIGINT or SIGTERM. opened: called once it is ready. claim, engine: as of Platform.open."""
-    platform = await Platform.open(settings, config=config, claim=claim, engine=engine)
+    """Run the platform until SIGINT or SIGTERM. opened: called once it is ready. begun: as of Platform.open."""
+    platform = await Platform.open(settings, config=config, begun=begun)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -59,6 +59,10 @@ class CityFiles:
         """Codes of the cameras that are shown first: their pictures are drawn first."""
         return list(self._truth()["showcase"])
 
+    def moving(self) -> frozenset[str]:
+        """Codes of the devices that move."""
+        return frozenset(code for code, device in self._truth()["devices"].items() if "beat" in device)
+
     def rtsp_cameras(self) -> list[RtspCamera]:
         """The cameras that are fetched by URL."""
         return [

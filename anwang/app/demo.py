@@ -14,19 +14,20 @@ import secrets
 import signal
 import sys
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from anwang.app.build import Platform, serve
 from anwang.app.cityfiles import CityFiles
-from anwang.governance import CITY, NewUser, Role
+from anwang.gateways.gb28181.policies import NAME as GB28181
+from anwang.gateways.gb28181.policies import POSITION
+from anwang.governance import CITY, EVERYTHING, NewUser, Role
 from anwang.kernel.errors import AnwangError, Unavailable
 from anwang.kernel.ids import PointId
 from anwang.media import Mode, Plan
-from anwang.registry import Everything
 from anwang.runtime import logs, machine
-from anwang.runtime.settings import Gb28181, Http, Logs, Media, Retention, Settings, Tls
+from anwang.runtime.settings import Gb28181, Governance, Http, Logs, Media, Retention, Settings, Tls
 
 log = logs.get(__name__)
 
@@ -35,14 +36,21 @@ RECORDED = 4
 """Cameras recorded from the start, so that playback has something to show within a minute."""
 ON_EVENT = 2
 """Cameras after those that are recorded only while something moves in their picture."""
+POSITION_SECONDS = 3
+"""Between two words of where a patrol is."""
 ALARM_SECONDS = 15.0
 """Between two alarms of the showcase's cameras, which take turns."""
 PEOPLE = {
-    Role.ADMINISTRATOR: ("admin", "系统管理员"),
-    Role.OPERATOR: ("operator", "值班员"),
-    Role.VIEWER: ("viewer", "观看员"),
+    "administrator": ("admin", "系统管理员", Role.ADMINISTRATOR),
+    "security_administrator": ("security", "安全管理员", Role.SECURITY),
+    "audit_administrator": ("audit", "审计管理员", Role.AUDIT),
+    "operator": ("operator", "值班员", Role.OPERATOR),
+    "viewer": ("viewer", "观看员", Role.VIEWER),
+    "investigator": ("investigator", "办案民警", Role.INVESTIGATOR),
+    "officer_a": ("officer_a", "值班领导甲", Role.OFFICER),
+    "officer_b": ("officer_b", "值班领导乙", Role.OFFICER),
 }
-"""Who is let in: user name and name, by role."""
+"""Who is let in: user name, name and role, by what `accounts.json` calls them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +81,7 @@ def settings_of(options: DemoOptions) -> Settings:
         gb28181=Gb28181(host=options.host, port=options.sip_port, adopt=options.adopt),
         media=Media(host=options.host, rtp_ports=(32000, 37999), free_bytes_floor=512 * 1024**2),
         retention=Retention(minimum_days=1, class_1_days=7, class_2_days=7, class_3_days=7),
+        governance=Governance(short_clip=True),
         logs=Logs(level="WARNING", form="console"),
     )
 
@@ -92,9 +101,9 @@ class Demo:
         """Accounts, files, devices, recordings; returns when the demo is stopped."""
         await self._make_accounts(platform)
         print(f"\n  安澜市 opens at  {platform.listener.url}\n", flush=True)
-        for role in PEOPLE:
-            account = self.accounts[role.value]
-            print(f"    {role.value:14} {account['username']:14} {account['password']}")
+        for key in PEOPLE:
+            account = self.accounts[key]
+            print(f"    {key:23} {account['username']:14} {account['password']}")
         print(f"\n  accounts and the door key for devices: {self.data / 'accounts.json'}")
         print(f"  the demo's master key (keep a real one elsewhere): {platform.settings.key_file}\n", flush=True)
         await self.city.ready(self._write_files)
@@ -102,11 +111,12 @@ class Demo:
         print("  the city's devices are registering; Ctrl+C ends the demo", flush=True)
         if self.options.browser:
             await asyncio.to_thread(webbrowser.open, platform.listener.url)
-        recording = asyncio.create_task(self._record_some(platform))
+        others = [asyncio.create_task(self._record_some(platform)), asyncio.create_task(self._follow_moving(platform))]
         try:
             await self._keep_city(platform)
         finally:
-            recording.cancel()
+            for task in others:
+                task.cancel()
 
     async def stop(self) -> None:
         """End the city's process."""
@@ -137,13 +147,13 @@ class Demo:
         await platform.governance.seed(
             [
                 NewUser(
-                    username=self.accounts[role.value]["username"],
+                    username=self.accounts[key]["username"],
                     display_name=name,
-                    password=self.accounts[role.value]["password"],
+                    password=self.accounts[key]["password"],
                     role=role,
                     org_id=CITY,
                 )
-                for role, (_, name) in PEOPLE.items()
+                for key, (_, name, role) in PEOPLE.items()
             ]
         )
 
@@ -165,7 +175,7 @@ class Demo:
     async def _import(self, platform: Platform) -> None:
         if platform.registry.columns.count:
             return
-        account = self.accounts[Role.ADMINISTRATOR.value]
+        account = self.accounts["administrator"]
         await self.city.import_through_api(platform.listener.url, account["username"], account["password"])
 
     # --- the city's devices ---------------------------------------------------------------------------------------
@@ -175,12 +185,12 @@ class Demo:
         if gateway is None:
             return
         known = self.city.devices()
-        before = gateway.adopt_under
-        gateway.adopt_under = lambda device: CITY if device in known else before(device)
+        before = gateway.arrivals.adopt_under
+        gateway.arrivals.adopt_under = lambda device: CITY if device in known else before(device)
         environment = {
             **os.environ,
             "ANWANG_CITY_PASSWORD": os.environ["ANWANG_GB28181_PASSWORD"],
-            "ANWANG_CITY_RTSP_PASSWORD": self.accounts[Role.OPERATOR.value]["password"],
+            "ANWANG_CITY_RTSP_PASSWORD": self.accounts["operator"]["password"],
         }
         command = [sys.executable, "-m", "anwang.democity", *self._arguments()]
         command += ["--host", beside(self.options.host), "--port", str(gateway.port), "--server-id", gateway.server_id]
@@ -214,13 +224,27 @@ class Demo:
         try:
             await self.city.add_rtsp(
                 platform.listener.url,
-                self.accounts[Role.ADMINISTRATOR.value],
+                self.accounts["administrator"],
                 CITY,
                 port=int(told["rtsp_port"]),
-                password=self.accounts[Role.OPERATOR.value]["password"],
+                password=self.accounts["operator"]["password"],
             )
         except AnwangError as err:
             log.error("the RTSP cameras could not be added", reason=err.reason)
+
+    async def _follow_moving(self, platform: Platform) -> None:
+        """Have what moves tell where it is, once it is there; an interval that somebody has set stays."""
+        awaited = set(self.city.moving())
+        while awaited:
+            for code in sorted(awaited):
+                found = platform.registry.admission(GB28181, code)
+                if found is None:
+                    continue
+                awaited.discard(code)
+                if POSITION not in found.policies.extra:
+                    extra = {**found.policies.extra, POSITION: str(POSITION_SECONDS)}
+                    await platform.registry.set_policies(EVERYTHING, found.id, replace(found.policies, extra=extra))
+            await asyncio.sleep(1.0)
 
     async def _record_some(self, platform: Platform) -> None:
         """Plans for the first few of the showcase, once; the recorder waits until they can be had."""
@@ -229,7 +253,7 @@ class Demo:
         chosen: list[tuple[PointId, Mode]] = []
         for number, code in enumerate(self.city.showcase()[: RECORDED + ON_EVENT]):
             mode = Mode.CONTINUOUS if number < RECORDED else Mode.ON_EVENT
-            chosen += [(view.point.id, mode) for view in await platform.registry.by_code(Everything, code)]
+            chosen += [(view.point.id, mode) for view in await platform.registry.by_code(EVERYTHING, code)]
         for point, mode in chosen:
             await platform.plans.add(
                 Plan(
@@ -249,12 +273,12 @@ class Demo:
 
 
 def accounts_of(path: Path) -> dict[str, dict[str, Any]]:
-    """The demo's people by role, as an earlier start left them in accounts.json; who is missing is made."""
+    """The demo's people by their keys, as an earlier start left them in accounts.json; who is missing is made."""
     kept: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found = {}
-    for role, (username, _) in PEOPLE.items():
-        account = kept.get(role.value) or kept.get(username) or {}  # files of earlier versions name the user
-        found[role.value] = {
+    for key, (username, _, _) in PEOPLE.items():
+        account = kept.get(key) or kept.get(username) or {}  # files of earlier versions name the user
+        found[key] = {
             "username": account.get("username") or username,
             "password": account.get("password") or secrets.token_urlsafe(12),
         }

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from anwang.app.engines import folders
+from anwang.governance import Ledger, LedgerCopy
 from anwang.kernel.errors import Unavailable
+from anwang.registry import Drifts
 from anwang.runtime import machine
 from anwang.stores.bus import Bus
 from anwang.stores.objects import Objects
@@ -32,6 +34,7 @@ FRESH_SECONDS = 5.0
 PROBE_KEY = "health/probe"
 PROBE_SUBJECT = "health.probe"
 LARGE_OFFSET_US = 100_000
+LATE_ANCHOR_SECONDS = 2 * 3600.0
 FULL_QUEUE = 0.5
 """Share of a receive buffer that may be waiting before signalling counts as late."""
 
@@ -54,6 +57,8 @@ def register(platform: Platform) -> None:
     disks = probe("disk", lambda: disk(folders(platform.settings), platform.settings.media.free_bytes_floor))
     health.register("stores", lambda: _all("stores", asked))
     health.register("ledger", lambda: _ledger(platform))
+    baselines = probe("baselines", lambda: _baselines(platform.drifts))
+    health.register("baselines", baselines.cause, vital=False)
     health.register("media", lambda: _media(platform))
     health.register("disk", disks.cause, vital=False)
     health.register("time", _time, vital=False)
@@ -126,12 +131,43 @@ async def _echo(payload: bytes) -> bytes:
 
 
 async def _ledger(platform: Platform) -> Cause:
-    failing = platform.governance.ledger.failing
-    if failing:
-        return Cause(
-            name="ledger", status=Status.DOWN, detail=f"the ledger cannot be written, so nobody looks: {failing}"
-        )
-    return Cause(name="ledger", status=Status.OK)
+    ledger = platform.governance.ledger
+    if ledger.failing:
+        detail = f"the ledger cannot be written, so nobody looks: {ledger.failing}"
+        return Cause(name="ledger", status=Status.DOWN, detail=detail)
+    parts = [anchors(ledger, platform.clock.micros())]
+    if platform.governance.copy is not None:
+        parts.append(ledger_copy(platform.governance.copy))
+    return _joined("ledger", parts)
+
+
+async def _baselines(drifts: Drifts) -> Cause:
+    """The signature of every device's baseline fits, as far as they were looked at."""
+    broken = await drifts.count_broken()
+    if broken:
+        detail = f"{broken} baselines of devices were changed in the database: see Devices, Drift"
+        return Cause(name="baselines", status=Status.DEGRADED, detail=detail)
+    return Cause(name="baselines", status=Status.OK)
+
+
+def ledger_copy(copy: LedgerCopy) -> Cause:
+    """The searchable copy follows the ledger; without it searching is slow, and nothing is lost."""
+    detail = f"{copy.behind} rows wait to be copied"
+    if copy.failing:
+        return Cause(name="searchable copy", status=Status.DEGRADED, detail=f"{detail}: {copy.failing}")
+    return Cause(name="searchable copy", status=Status.OK, detail=detail)
+
+
+def anchors(ledger: Ledger, now_us: int) -> Cause:
+    """An anchor was made within two hours; the first one comes with the first row."""
+    if ledger.anchors_failing:
+        return Cause(name="anchors", status=Status.DEGRADED, detail=ledger.anchors_failing)
+    last = ledger.last_anchor
+    if last is None:
+        return Cause(name="anchors", status=Status.OK, detail="none was made yet")
+    age_s = (now_us - last.at) / 1_000_000
+    status = Status.OK if age_s < LATE_ANCHOR_SECONDS else Status.DEGRADED
+    return Cause(name="anchors", status=status, detail=f"the last one is {age_s / 60:.0f} min old")
 
 
 async def _media(platform: Platform) -> Cause:
@@ -139,9 +175,10 @@ async def _media(platform: Platform) -> Cause:
     for child in platform.children:
         ok = child.alive and bool(child.viewers)
         detail = f"process {child.pid}, {platform.streams.load(child)} streams" if ok else "it does not run"
-        parts.append(
-            Cause(name=f"media process {child.number}", status=Status.OK if ok else Status.DOWN, detail=detail)
-        )
+        status = Status.OK if ok else Status.DOWN
+        if child.is_apart:
+            status, detail = Status.DEGRADED, f"{detail}; others ended while they handled these"
+        parts.append(Cause(name=f"media process {child.number}", status=status, detail=detail))
     recorded, wanted = platform.recorder.counts()
     status = Status.OK if recorded == wanted else Status.DEGRADED
     detail = f"{recorded} of {wanted} planned streams are recorded"

@@ -35,6 +35,9 @@ class PlatformMetrics(Collector):
             "anwang_recording_overruns", "Times a disk did not keep up with a recording", p.streams.overruns
         )
         yield CounterMetricFamily("anwang_media_child_deaths", "Media processes that died", p.children.deaths)
+        yield GaugeMetricFamily(
+            "anwang_media_children_apart", "Media processes for streams that ended others", p.children.apart
+        )
         yield CounterMetricFamily("anwang_event_recordings", "Recordings that an event began", p.recorder.calls)
         yield CounterMetricFamily(
             "anwang_event_recordings_rested",
@@ -106,10 +109,23 @@ class PlatformMetrics(Collector):
             "anwang_state_changes_waiting", "State changes not written to the series yet", p.history.waiting
         )
         yield CounterMetricFamily("anwang_state_changes_lost", "State changes dropped for want of room", p.history.lost)
+        yield GaugeMetricFamily("anwang_exports_waiting", "Export packages that wait for their turn", p.making.waiting)
+        yield CounterMetricFamily("anwang_export_failures", "Export packages that failed", p.making.failures)
+        yield GaugeMetricFamily(
+            "anwang_requests_overdue",
+            "Requests to see recordings, and complaints, that are overdue",
+            p.requests.overdue,
+        )
+        yield GaugeMetricFamily(
+            "anwang_assessments_overdue", "Impact assessments that are overdue for review", p.assessments.overdue
+        )
         retention = p.retention
         yield CounterMetricFamily("anwang_retention_deleted", "Expired objects deleted", retention.deleted)
         yield CounterMetricFamily("anwang_retention_deleted_bytes", "Their bytes", retention.deleted_bytes)
         yield CounterMetricFamily("anwang_retention_failures", "Runs of retention that failed", retention.failures)
+        yield CounterMetricFamily(
+            "anwang_retention_report_failures", "Daily reports of retention that failed", p.retention_reports.failures
+        )
         yield GaugeMetricFamily(
             "anwang_retention_kept", "Objects past their time that a hold keeps", sum(retention.last.held.values())
         )
@@ -135,10 +151,14 @@ class PlatformMetrics(Collector):
         )
         yield CounterMetricFamily("anwang_sip_keepalives", "Keep-alives taken", gateway.keepalives)
         yield CounterMetricFamily("anwang_sip_keepalives_fast", "Keep-alives on the fast path", gateway.fast)
-        yield CounterMetricFamily("anwang_sip_registrations", "Registrations taken anew", gateway.registrations)
-        yield CounterMetricFamily("anwang_sip_catalogue_notices", "Notices of catalogue changes", gateway.notices)
         yield CounterMetricFamily(
-            "anwang_sip_unhandled", "Messages left unhandled for want of room", gateway.refused_tasks
+            "anwang_sip_registrations", "Registrations taken anew", gateway.arrivals.registrations
+        )
+        yield CounterMetricFamily(
+            "anwang_sip_catalogue_notices", "Notices of catalogue changes", gateway.notices.catalogues
+        )
+        yield CounterMetricFamily(
+            "anwang_sip_unhandled", "Messages left unhandled for want of room", gateway.notices.refused_tasks
         )
         yield CounterMetricFamily("anwang_sip_refusals", "Requests refused", gateway.refusals.total)
         yield CounterMetricFamily(
@@ -154,8 +174,8 @@ class PlatformMetrics(Collector):
             "Devices whose turn was refused because too many waited",
             "work",
             {
-                "admission": gateway.strangers.refused,
-                "introduction": gateway.introductions.refused,
+                "admission": gateway.arrivals.strangers.refused,
+                "introduction": gateway.arrivals.introductions.refused,
                 "catalogue": gateway.catalogues.refused,
             },
         )
@@ -165,15 +185,15 @@ class PlatformMetrics(Collector):
             "extent",
             {"complete": gateway.catalogues.complete, "partial": gateway.catalogues.partial},
         )
-        yield _labelled("anwang_sip_alarms", "Alarm notices by what became of them", "became", gateway.alarms)
+        yield _labelled("anwang_sip_alarms", "Alarm notices by what became of them", "became", gateway.notices.alarms)
         yield CounterMetricFamily(
-            "anwang_sip_positions_unread", "Positions without a readable place", gateway.positions_unread
+            "anwang_sip_positions_unread", "Positions without a readable place", gateway.notices.positions_unread
         )
         yield _labelled(
             "anwang_sip_strays",
             "Answers that nobody waits for, any more",
             "of",
-            {"queries": gateway.strays, "record searches": gateway.past.strays},
+            {"queries": gateway.questions.strays, "record searches": gateway.past.strays},
         )
         living = GaugeMetricFamily("anwang_sip_subscriptions", "Subscriptions at devices", labels=["topic"])
         for topic in Topic:
@@ -195,16 +215,30 @@ class PlatformMetrics(Collector):
         )
         yield CounterMetricFamily("anwang_sip_unsent", "Messages that could not be sent", gateway.sockets.dropped)
         yield CounterMetricFamily(
-            "anwang_sip_calls_left", "Calls of the run before that were ended", gateway.left_calls
+            "anwang_sip_calls_left", "Calls of the run before that were ended", gateway.calls.left
         )
         yield CounterMetricFamily(
-            "anwang_sip_calls_unkept", "Calls not remembered for the next run for want of room", gateway.kept.unkept
+            "anwang_sip_calls_unkept",
+            "Calls not remembered for the next run for want of room",
+            gateway.calls.kept.unkept,
         )
         yield CounterMetricFamily("anwang_sip_receive_faults", "Times that receiving failed", gateway.sockets.faults)
 
     def _people(self) -> Iterator[Metric]:
         p = self._platform
         yield _labelled("anwang_sign_ins_refused", "Sign-ins refused", "why", p.governance.refused_sign_ins())
+        anchor = p.governance.ledger.last_anchor
+        yield GaugeMetricFamily(
+            "anwang_ledger_anchored_timestamp_seconds",
+            "When the ledger's last anchor was signed, seconds since 1970; 0: never",
+            anchor.at / 1_000_000 if anchor else 0,
+        )
+        copy = p.governance.copy
+        yield GaugeMetricFamily(
+            "anwang_ledger_uncopied", "Rows of the ledger that wait for its searchable copy", copy.behind if copy else 0
+        )
+        yield GaugeMetricFamily("anwang_anomalies_open", "Unusual looks that wait for an auditor", p.watch.open)
+        yield CounterMetricFamily("anwang_anomalies_found", "Unusual looks found in the ledger", p.watch.found)
         yield GaugeMetricFamily("anwang_event_streams", "Event streams open now", p.events.open_now)
         yield CounterMetricFamily(
             "anwang_event_streams_refused", "Event streams turned away for their number", p.events.refused

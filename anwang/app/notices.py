@@ -1,8 +1,8 @@
 """Facts of the slices become events for browsers: bounded, best effort, the newest state wins.
 
-What a later fact replaces (states, counts, the waiting list, who steers a camera) has a place of its own and is never
-crowded out. Devices that come and go together become one note. Only devices' alarm notices wait in a queue; those that
-found no room, and events that the bus did not take, are counted, and browsers are told to read everything anew.
+What a later fact replaces (states, places, counts, the waiting list, who steers a camera) has room of its own and is
+never crowded out. Devices that come and go together become one note. Only devices' alarm notices wait in a queue; those
+that found no room, and events that the bus did not take, are counted, and browsers are told to read everything anew.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anwang.access import Holder
-from anwang.governance import Action, Actor, may
+from anwang.governance import Action, Actor
 from anwang.kernel.errors import AnwangError
 from anwang.kernel.ids import PointId
 from anwang.kernel.times import from_micros, rfc3339
 from anwang.registry import (
     DeviceStateChanged,
+    DriftChanged,
     Fact,
     ImportMoved,
     PointsChanged,
+    PointsMoved,
     Registry,
     State,
     StateChanges,
@@ -42,6 +44,8 @@ MOST_CHANGES = 2_000
 MOST_NAMED = 20
 """Devices named one by one when they come or go together; beyond that one note counts them."""
 EVERY_SECONDS = 0.1
+MOVES_SECONDS = 1.0
+"""Between two events of where points are."""
 RETRY_SECONDS = 1.0
 
 
@@ -106,14 +110,42 @@ def _device_note(fact: DeviceStateChanged, params: dict[str, Any]) -> Notice:
     )
 
 
+@dataclass(slots=True)
+class _Moves:
+    """Places not published yet, the newest of each point. many: how many, once they are not named."""
+
+    changes: dict[PointId, list[Any]] = field(default_factory=dict)
+    many: int = 0
+
+    def add(self, fact: PointsMoved) -> None:
+        if self.many or len(self.changes) + len(fact.points) > MOST_CHANGES:
+            self.many += len(self.changes) + len(fact.points)
+            self.changes.clear()
+            return
+        place = fact.place
+        told = [place.longitude, place.latitude, place.direction_deg, rfc3339(from_micros(place.received_us))]
+        for point in fact.points:
+            self.changes[point] = [point, *told]
+
+    def notice(self) -> Notice | None:
+        if not self.changes and not self.many:
+            return None
+        told: dict[str, Any] = {"changes": list(self.changes.values())}
+        return Notice("position", None, {**told, "many": self.many} if self.many else told)
+
+
 class Notices:
     """Collects facts without waiting; a task publishes them. dropped: what was never published, since the start."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._states = _States()
+        self._moves = _Moves()
+        self._moved_s = -MOVES_SECONDS
         self._devices: dict[State, _Devices] = {}
         self._points = PointsChanged(points=())
+        self._drifts: dict[str, DriftChanged] = {}
+        self._more_drifts = 0
         self._latest: dict[tuple[str, str], Notice] = {}
         self._alarms: deque[Notice] = deque()
         self._untold = 0
@@ -136,6 +168,10 @@ class Notices:
                 self._devices.setdefault(fact.state, _Devices()).add(fact)
             case WaitingChanged():
                 self._put_latest("device", {"waiting": fact.waiting})
+            case DriftChanged():
+                self._drift(fact)
+            case PointsMoved():
+                self._moves.add(fact)
             case PointsChanged():
                 before = self._points
                 self._points = PointsChanged(
@@ -151,6 +187,28 @@ class Notices:
             case ImportMoved():
                 self._put_latest("job", {"import": fact.id}, of=fact.id)
         self._more.set()
+
+    def _drift(self, fact: DriftChanged) -> None:
+        """The list is to be read anew; who watches the whole city is told which device opened one, if they are few."""
+        self._put_latest("drift", {})
+        if not fact.is_open:
+            return
+        if fact.device_id not in self._drifts and len(self._drifts) >= MOST_NAMED:
+            self._more_drifts += 1
+        else:
+            self._drifts[fact.device_id] = fact
+
+    def _drift_notes(self) -> list[Notice]:
+        drifts, more = self._drifts, self._more_drifts
+        self._drifts, self._more_drifts = {}, 0
+        at = rfc3339(self._clock.now())
+        notes = [
+            (f"drift_{one.kind}", {"device": code}, f"drift:{code}") for code, one in drifts.items() if not more
+        ] or [("drifts", {"device": f"{code} +{len(drifts) + more - 1}"}, "drifts") for code in list(drifts)[:1]]
+        return [
+            Notice("note", None, {"level": "warn", "text": text, "params": params, "cause": cause, "at": at})
+            for text, params, cause in notes
+        ]
 
     def head(self, point: PointId, holder: Holder | None) -> None:
         """Who moves a camera's head now, for those who see the camera."""
@@ -199,16 +257,16 @@ class Notices:
         """What an actor gets of a notice: states of points in their scope, device news only for who administers."""
 
         def shaped(actor: Actor, notice: Notice) -> Any:
-            if notice.type == "state":
+            if notice.type in ("state", "position"):
                 changes = [c for c in notice.data["changes"] if _sees(registry, actor, c[0])]
                 if not changes and not notice.data.get("many"):
                     return None
                 return {**notice.data, "changes": changes}
             if notice.type == "ptz" and not _sees(registry, actor, notice.data["point"]):
                 return None
-            if notice.type in ("device", "job") and not may(actor.role, Action.ADOPT):
+            if notice.type in ("device", "drift", "job") and not actor.may(Action.ADOPT):
                 return None
-            if notice.type == "note" and actor.org_path != "/":
+            if notice.type == "note" and not actor.scope.sees_all:
                 return None
             return as_it_is(actor, notice)
 
@@ -220,6 +278,8 @@ class Notices:
             await self._more.wait()
             self._more.clear()
             await self.publish()
+            if self._moves.changes or self._moves.many:  # they wait for their second
+                self._more.set()
             if self._untold:  # the bus did not take something: say so once it does
                 await self._clock.sleep(RETRY_SECONDS)
                 self._more.set()
@@ -239,9 +299,21 @@ class Notices:
         latest, self._latest = self._latest, {}
         alarms, self._alarms = self._alarms, deque()
         self._points = PointsChanged(points=())
-        state = states.notice()
+        state, moves = states.notice(), self._taken_moves()
         notes = [notice for group in devices.values() for notice in group.notices()]
-        return [*([] if state is None else [state]), *latest.values(), *notes, *alarms]
+        notes += self._drift_notes()
+        return [*([] if state is None else [state]), *moves, *latest.values(), *notes, *alarms]
+
+    def _taken_moves(self) -> list[Notice]:
+        """Once a second: nobody on a map is told more often, however many move."""
+        now_s = self._clock.monotonic()
+        if now_s - self._moved_s < MOVES_SECONDS:
+            return []
+        moves, self._moves = self._moves.notice(), _Moves()
+        if moves is None:
+            return []
+        self._moved_s = now_s
+        return [moves]
 
     async def _sent(self, notice: Notice) -> bool:
         if self._events is None:
@@ -255,9 +327,4 @@ class Notices:
 
 
 def _sees(registry: Registry, actor: Actor, point: str) -> bool:
-    if actor.org_path == "/":
-        return True
-    try:
-        return registry.owner_of(point).startswith(actor.org_path)  # type: ignore[arg-type]  # ids in events are texts
-    except AnwangError:
-        return False
+    return actor.scope.sees_all or registry.sees(actor.scope, PointId(point))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from anwang.governance import Organisation
+from anwang.governance import EVERYTHING, Organisation
 from anwang.kernel.errors import NotFound
 from anwang.kernel.ids import OrgId
-from anwang.registry import Everything, Registry
+from anwang.registry import Registry
 
 
 class RegistryPlaces:
@@ -17,7 +17,7 @@ class RegistryPlaces:
     async def organisation(self, org_id: OrgId) -> Organisation | None:
         """Name and path; None if unknown."""
         try:
-            found = self._registry.organisation(Everything, org_id)
+            found = self._registry.organisation(EVERYTHING, org_id)
         except NotFound:
             return None
         return Organisation(id=found.id, name=found.name, path=found.org_path)

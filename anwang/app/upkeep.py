@@ -1,7 +1,8 @@
 """What keeps the house in order.
 
 By itself, at start and then every hour: what nobody asks for any more is forgotten, deletions that were begun are
-finished (`Upkeep`). By command: check the ledger, rebuild the media index, rotate the master key.
+finished, the ledger is gone through for what is unusual (`Upkeep`). By command: rebuild the media index, rotate the
+master key.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from datetime import timedelta
 
 from anwang.app.claim import Claim
 from anwang.app.engines import data_folder, key_file, open_objects, open_state
+from anwang.app.ledger import hand_anchors_over
 from anwang.gateways import gb28181, rtsp
-from anwang.governance import Verified, verify
-from anwang.governance.store import StateHeads
+from anwang.governance import Watch, reseal_askers
+from anwang.governance import reseal as reseal_factors
 from anwang.kernel.errors import AnwangError, Conflict
 from anwang.media import Plays, Rebuilt, RecordingKeeper, Reindex, SegmentIndex, Signals
 from anwang.runtime import logs, secrets
@@ -33,7 +35,7 @@ MOST_ROUNDS = 20
 """Deletions of MOST_ROWS in one turn: 100,000 rows an hour at most, so that others get to the database in between."""
 
 
-TASKS = ("sweep", "plays", "gaps", "marks", "merges")
+TASKS = ("sweep", "plays", "gaps", "marks", "anomalies", "merges")
 
 
 class Upkeep:
@@ -48,15 +50,20 @@ class Upkeep:
         signals: Signals,
         keeper: RecordingKeeper,
         gaps_kept: timedelta,
+        watch: Watch | None = None,
         resume_merges: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """resume_merges: what lets the series engine merge again after a backup that was killed; None: not ours."""
+        """watch: goes through the ledger; None: nothing does.
+
+        resume_merges: what lets the series engine merge again after a backup that was killed; None: not ours.
+        """
         self._clock = clock
         self._plays = plays
         self._index = index
         self._signals = signals
         self._keeper = keeper
         self._gaps_kept = gaps_kept
+        self._watch = watch
         self._resume_merges = resume_merges
         self.forgotten: Counter[str] = Counter()
         """Rows deleted since the start, by what they were."""
@@ -77,6 +84,7 @@ class Upkeep:
         index: SegmentIndex,
         signals: Signals,
         keeper: RecordingKeeper,
+        watch: Watch | None = None,
         resume_merges: Callable[[], Awaitable[None]] | None = None,
     ) -> Upkeep:
         """As the settings want it: causes of gaps and marks live as long as any recording beside them."""
@@ -89,6 +97,7 @@ class Upkeep:
             signals=signals,
             keeper=keeper,
             gaps_kept=timedelta(days=days),
+            watch=watch,
             resume_merges=resume_merges,
         )
 
@@ -108,6 +117,8 @@ class Upkeep:
         await self._task("plays", self._forget("plays", lambda: self._plays.forget(now, limit=MOST_ROWS)))
         await self._task("gaps", self._forget("gaps", lambda: self._index.forget_gaps(gaps_before, limit=MOST_ROWS)))
         await self._task("marks", self._forget("marks", lambda: self._signals.forget(gaps_before, limit=MOST_ROWS)))
+        if self._watch is not None:
+            await self._task("anomalies", self._watch.turn())
         if self._resume_merges is not None:
             await self._task("merges", self._resume_merges())
 
@@ -121,7 +132,7 @@ class Upkeep:
             if count < MOST_ROWS:
                 return
 
-    async def _task(self, name: str, work: Awaitable[None]) -> None:
+    async def _task(self, name: str, work: Awaitable[object]) -> None:
         try:
             await work
         except Exception as err:  # a full disk, a database that restarts, a fault of our own: the house goes on
@@ -131,16 +142,6 @@ class Upkeep:
             log.error("upkeep failed, it is tried again", task=name, reason=self.failing[name], exc_info=own)
         else:
             self.failing.pop(name, None)
-
-
-async def verify_ledger(settings: Settings) -> Verified:
-    """Check every chain against the heads in the state database; the platform may run. Raises NotFound."""
-    state = await open_state(settings, MAIN, create=False)
-    try:
-        heads = await StateHeads(state).load()
-    finally:
-        await state.close()
-    return await asyncio.to_thread(verify, data_folder(settings) / "ledger", heads)
 
 
 async def rebuild_media_index(settings: Settings) -> Rebuilt:
@@ -168,9 +169,14 @@ async def rotate_key(settings: Settings) -> tuple[str, int]:
         try:
             await _check_revision(state, MAIN)
             sealer = await asyncio.to_thread(secrets.rotate, key_file(settings))
-            return sealer.key_id, await rtsp.reseal(state, sealer) + await gb28181.reseal(state, sealer)
+            await hand_anchors_over(settings, state, sealer)
+            return sealer.key_id, await _reseal_all(state, sealer)
         finally:
             await state.close()
+
+
+async def _reseal_all(state: State, sealer: secrets.Sealer) -> int:
+    return sum([await one(state, sealer) for one in (rtsp.reseal, gb28181.reseal, reseal_factors, reseal_askers)])
 
 
 async def _check_revision(state: State, schema: Schema, *, may_be_empty: bool = False) -> None:

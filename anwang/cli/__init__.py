@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from anwang import __version__
 from anwang.cli import sim
-from anwang.kernel.errors import AnwangError
+from anwang.kernel.errors import AnwangError, NotFound
+from anwang.kernel.times import from_micros, rfc3339
 
 if TYPE_CHECKING:
     from anwang.app.build import Platform
@@ -84,7 +85,26 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("--from", dest="source", type=Path, required=True, help="the backup's folder")
     add("settings", "print all settings as an annotated TOML file", _settings)
     ledger = within("ledger", "the record of who looked at what")
-    add("verify", "check the ledger's hash chains against the state database", _verify_ledger, under=ledger)
+    verify = add(
+        "verify",
+        "check the ledger's hash chains against the state database and the anchors",
+        _verify_ledger,
+        under=ledger,
+    )
+    verify.add_argument("--anchors", type=Path, help="a copy of the anchors, taken elsewhere: a file or a folder")
+    anchors = add("anchors", "copy the ledger's signed anchors into a file", _copy_anchors, under=ledger)
+    anchors.add_argument(
+        "--to", type=Path, required=True, help="the file, off this host; one that is there gets what it lacks"
+    )
+    traced = add("trace", "say whose look a picture or clip was taken in", _trace, under=ledger)
+    traced.add_argument("what", help="a JPEG or MP4 file, a look's id, or the letters of it that a visible mark shows")
+    export = within("export", "export packages")
+    checked = add(
+        "verify", "check that a package is as it was sealed; works offline", _verify_export, config=False, under=export
+    )
+    checked.add_argument("file", type=Path, help="the package, a ZIP file")
+    checked.add_argument("--key", help="the platform's published key: 64 hex digits, or a PEM file")
+    add("key", "print the public keys that packages and the ledger's anchors are signed with", _keys, under=export)
     media = within("media", "recordings")
     add(
         "reindex",
@@ -109,12 +129,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     logs.configure(level=found.logs.level, as_json=found.logs.form == "json")
 
     async def opened(platform: Platform) -> None:
-        link = await platform.governance.setup_link()
+        links = await platform.governance.setup_links()
         print(f"Anwang serves at {platform.listener.url}")
         if platform.listener.certificate is not None and platform.listener.certificate.self_signed:
             print(f"  self-signed certificate, SHA-256 {platform.listener.certificate.fingerprint}")
-        if link is not None:
-            print(f"  first administrator: {platform.listener.url}/setup/{link} (once, within 24 hours)")
+        for role, link in links.items():
+            who = role.value.replace("_", " ")
+            print(f"  first {who}: {platform.listener.url}/setup/{link} (once, within 24 hours)")
         sys.stdout.flush()
 
     uvloop.run(serve(found, config=arguments.config, opened=opened))
@@ -188,18 +209,86 @@ def _settings(arguments: argparse.Namespace) -> int:
 
 
 def _verify_ledger(arguments: argparse.Namespace) -> int:
-    from anwang.app import upkeep
+    from anwang.app import ledger
 
-    return _tell_ledger(asyncio.run(upkeep.verify_ledger(_load(arguments))))
+    return _tell_ledger(asyncio.run(ledger.verify_ledger(_load(arguments), copy=arguments.anchors)))
+
+
+def _copy_anchors(arguments: argparse.Namespace) -> int:
+    from anwang.app import ledger
+
+    done = ledger.copy_ledger_anchors(_load(arguments), arguments.to)
+    print(f"{done.added} anchors copied to {arguments.to}, which has {done.held}")
+    for name, key in done.keys.items():
+        print(f"  {name}: the next one is signed with the key {key}")
+    return 0
 
 
 def _tell_ledger(verified: Verified) -> int:
     for chain, head in verified.heads.items():
         print(f"  ledger {chain}: {head.seq} rows, ends with {head.hash}")
+    for name, anchor in verified.anchors.items():
+        made = rfc3339(from_micros(anchor.at).replace(microsecond=0))
+        print(f"  anchors {name}: {anchor.number}, the last of {made}, signed with the key {anchor.key}")
+    if verified.copied:
+        print(f"  copy of anchors: {verified.copied}")
     for fault in verified.faults:
-        print(f"  ✗ {fault}")
+        print(f"  ✗ {fault.chain} {fault.place}: {fault.what}")
     print(f"ledger: {verified.rows} rows, " + (f"{len(verified.faults)} faults" if verified.faults else "sound"))
     return 1 if verified.faults else 0
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    from anwang.app.trace import trace
+    from anwang.kernel.times import BEIJING, from_micros
+
+    for row in trace(_load(arguments), arguments.what):
+        at = from_micros(row.at).astimezone(BEIJING)
+        print(f"{at:%Y-%m-%d %H:%M:%S} {row.kind} {row.action}, look {row.look}")
+        print(f"  who: {row.name}, {row.unit} ({row.role}), from {row.terminal}")
+        print(f"  what: {', '.join(row.objects)} {row.detail}".rstrip())
+        if row.reason:
+            print(f"  why: {row.reason}, case {row.case}" + (f", approval {row.approval}" if row.approval else ""))
+        if row.kind == "closed":
+            print(f"  got: {row.bytes} bytes in {row.seconds:g} s, {row.outcome}")
+    return 0
+
+
+def _verify_export(arguments: argparse.Namespace) -> int:
+    from anwang.media import Broken, key_of, verify_package
+
+    told: str | None = arguments.key
+    if told is not None:
+        path = Path(told)
+        told = key_of(path.read_text("utf-8", "replace") if path.is_file() else told)
+    try:
+        with arguments.file.open("rb") as file:
+            found = verify_package(file, told)
+    except OSError as err:
+        raise NotFound(f"{arguments.file} cannot be read: {err.strerror}", "name a package") from err
+    except Broken as err:
+        print(f"✗ {err.name or arguments.file.name}: {err.why}")
+        return 1
+    manifest = found.manifest
+    print(f"export {manifest.export}, {manifest.form}, sealed {manifest.sealed_at} by {manifest.city}")
+    print(f"  asked for by {manifest.asked_by.name} ({manifest.asked_by.username}), {manifest.asked_by.unit}")
+    for one in manifest.files:
+        print(f"  ✓ {one.name}: {one.size} bytes, SHA-256 {one.sha256}")
+        for source in one.sources:
+            if source.as_sealed is False:
+                print(f"    ! segment {source.segment} was not any more what it had been when it was recorded")
+    print(f"intact, signed with the key {manifest.key}")
+    if not found.is_known:
+        print("  the key comes from the package itself: compare it with the one that the platform publishes")
+    return 0
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    from anwang.app import ledger
+
+    for key in ledger.public_keys(_load(arguments)):
+        print(key)
+    return 0
 
 
 def _reindex(arguments: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROFILES = (
     "loss, reorder, wrong_ssrc, no_key, clock_jump, duplicate_code, silent, half_open, no_media, register_storm, "
-    "catalogue_storm"
+    "catalogue_storm, config_changed"
 )
 TELL_EVERY = 10
 ORDER_S = 10.0

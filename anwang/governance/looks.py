@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import dataclasses
 import hashlib
 import hmac
 import os
@@ -26,8 +27,11 @@ from pathlib import Path
 
 import msgspec
 
+from anwang.governance.actions import Action
 from anwang.governance.ledger import Entry, Ledger
-from anwang.governance.model import Action, Actor, LookId, Object, Scope, Verdict, decide
+from anwang.governance.model import STEERS, Actor, Decision, LookId, Verdict, decide
+from anwang.governance.reasons import Approval, Because, Purpose, PurposeId, lack
+from anwang.governance.scopes import Object, Scope, live_until
 from anwang.kernel.errors import Denied, Exhausted, Invalid, Unavailable
 from anwang.kernel.ids import SessionId, uuid7
 from anwang.kernel.times import from_micros, rfc3339
@@ -47,6 +51,11 @@ class Look:
     """One authorised look. Whoever serves it adds to `bytes`; the rest does not change.
 
     idle_seconds: closed by itself when nothing was served for so long; None: whoever opened it closes it.
+    needs: the purpose without which it could not have been opened, or a partner's agreement; it ends with it.
+    until: when the rights to it end, None: not by any hour.
+    approval: the second person's yes that it was opened with.
+    masked: whoever serves it must cover what the point's privacy masks cover. bare_until: how long it need not.
+    count: files that were made in it.
     """
 
     id: LookId
@@ -55,7 +64,13 @@ class Look:
     objects: tuple[str, ...]
     opened_at: datetime
     idle_seconds: float | None
+    needs: Purpose | None = None
+    approval: Approval | None = None
+    masked: bool = True
+    bare_until: datetime | None = None
+    until: datetime | None = None
     bytes: int = 0
+    count: int = 0
     outcome: str = "ended"
     _started: float = 0.0
     _used: float = 0.0
@@ -107,6 +122,11 @@ def actor_entry(actor: Actor, kind: str, **fields: object) -> Entry:
             org=actor.org_path,
             session=actor.session_id,
             terminal=actor.terminal,
+            unit=actor.org_name,
+            purpose=actor.purpose.id if actor.purpose else "",
+            reason=actor.purpose.kind.value if actor.purpose else "",
+            case=actor.purpose.case_no if actor.purpose else "",
+            recipient=actor.terms.recipient if actor.terms else "",
         ),
         **fields,
     )
@@ -136,6 +156,7 @@ class Looks:
         action: Action,
         objects: Sequence[Object],
         *,
+        because: Because,
         detail: str = "",
         idle_seconds: float | None = None,
     ) -> Look:
@@ -144,14 +165,9 @@ class Looks:
         objects: 1..1000. detail: what a reader of the ledger should know, for example the recorded span.
         Raises NotFound or Denied (written, too), Unavailable (ledger), Invalid, Exhausted.
         """
-        if not 1 <= len(objects) <= MOST_OBJECTS:
-            raise Invalid(f"a look has 1 to {MOST_OBJECTS} objects, not {len(objects)}")
+        masked = self.check(actor, action, objects, because=because, detail=detail)
         ids = tuple(each.id for each in objects)
-        for each in objects:
-            decision = decide(actor, action, org_path=each.org_path)
-            if decision.verdict is not Verdict.ALLOWED:
-                self._refused(actor, action, each.id, decision.verdict, detail)
-                decision.enforce()
+        bare = None if masked else because.unmask
         if len(self._open) >= MOST_OPEN:
             raise Exhausted(f"{MOST_OPEN} looks are open already", "close some players")
         now = self._clock.now()
@@ -162,19 +178,48 @@ class Looks:
             objects=ids,
             opened_at=now,
             idle_seconds=idle_seconds,
+            needs=because.purpose
+            if bare or actor.terms or lack(action, dataclasses.replace(because, purpose=None))
+            else None,
+            until=_until(actor, objects, now) if because.span is None and action in STEERS else None,
+            approval=because.approval,
+            masked=bare is None,
+            bare_until=None if bare is None else _bare_until(bare, because),
             _started=self._clock.monotonic(),
             _used=self._clock.monotonic(),
         )
         await self._ledger.append(
-            actor_entry(actor, "opened", action=action.value, objects=ids, look=look.id, detail=detail)
+            actor_entry(
+                actor,
+                "opened",
+                action=action.value,
+                objects=ids,
+                look=look.id,
+                detail=detail if bare is None else f"{detail} without masks, approval {bare.id}".lstrip(),
+                approval=used.id if (used := because.approval or bare) else "",
+            )
         )
         self._open[look.id] = look
         return look
 
-    def _refused(self, actor: Actor, action: Action, object_id: str, verdict: Verdict, detail: str) -> None:
-        entry = actor_entry(
-            actor, "denied", action=action.value, objects=(object_id,), outcome=verdict.value, detail=detail
-        )
+    def check(
+        self, actor: Actor, action: Action, objects: Sequence[Object], *, because: Because, detail: str = ""
+    ) -> bool:
+        """Decide about every object as `open` does; whether what masks cover must be covered. Raises as `open`."""
+        if not 1 <= len(objects) <= MOST_OBJECTS:
+            raise Invalid(f"a look has 1 to {MOST_OBJECTS} objects, not {len(objects)}")
+        masked = False
+        for each in objects:
+            decision = decide(actor, action, each, now=because.now, span=because.span, because=because)
+            if decision.verdict is not Verdict.ALLOWED:
+                self._refused(actor, action, each.id, decision, detail)
+                decision.enforce()
+            masked = masked or decision.masked
+        return masked
+
+    def _refused(self, actor: Actor, action: Action, object_id: str, decision: Decision, detail: str) -> None:
+        outcome = f"no {decision.lack}" if decision.lack else decision.verdict.value
+        entry = actor_entry(actor, "denied", action=action.value, objects=(object_id,), outcome=outcome, detail=detail)
         try:
             self._ledger.post(entry)
         except Unavailable as err:  # refused is refused, written or not
@@ -195,6 +240,7 @@ class Looks:
             action=look.action.value,
             objects=look.objects,
             look=look.id,
+            count=look.count,
             bytes=look.bytes if bytes is None else bytes,
             seconds=round(self._clock.monotonic() - look._started if seconds is None else seconds, 3),
             outcome=look.outcome if outcome is None else outcome,
@@ -216,13 +262,10 @@ class Looks:
             raise
 
     @asynccontextmanager
-    async def look(
-        self, actor: Actor, action: Action, objects: Sequence[Object], *, detail: str = ""
-    ) -> AsyncIterator[Look]:
-        """`open` and `close` around a block; an exception's class becomes the outcome."""
-        look = await self.open(actor, action, objects, detail=detail)
+    async def closing(self, look: Look) -> AsyncIterator[None]:
+        """`close` behind a block; an exception's class becomes the outcome."""
         try:
-            yield look
+            yield
         except BaseException as err:
             look.outcome = "cancelled" if isinstance(err, asyncio.CancelledError) else type(err).__name__
             raise
@@ -274,7 +317,7 @@ class Looks:
         if self._ledger.failing:
             raise Unavailable(self._ledger.failing, "nobody may look until it can be written")
         hour = self._clock.micros() // HOUR_US * HOUR_US
-        path = scope.org_path or ""
+        path = scope.told()
         key = (actor.session_id, kind, path)
         counted = self._counts.get(key)
         if counted is not None and counted.hour == hour:
@@ -288,8 +331,16 @@ class Looks:
         self._counts[key] = _Count(actor_entry(actor, "used", action=kind, scope=path), hour, n)
 
     async def tick(self) -> None:
-        """What time does: close idle looks, write the counts of hours that are over, write what had to wait."""
-        now = self._clock.monotonic()
+        """What time does: end looks that are idle or whose purpose or hours are over, write full hours and what had to
+        wait.
+        """
+        moment, now = self._clock.now(), self._clock.monotonic()
+        for look in [each for each in self._open.values() if each.until is not None and moment >= each.until]:
+            await self.close(look, outcome="hours ended")
+        for look in [each for each in self._open.values() if each.needs and moment >= each.needs.expires_at]:
+            await self.close(look, outcome="purpose ended")
+        for look in [each for each in self._open.values() if each.bare_until and moment >= each.bare_until]:
+            await self.close(look, outcome="approval ended")
         for look in [each for each in self._open.values() if each.idle_seconds is not None]:
             idle = now - look._used
             if look.idle_seconds is not None and idle >= look.idle_seconds:
@@ -303,6 +354,11 @@ class Looks:
         for look in [each for each in self._open.values() if each.actor.session_id == session]:
             await self.close(look, outcome="session ended")
         await self._write_late(*[_used(self._counts.pop(key)) for key in list(self._counts) if key[0] == session])
+
+    async def end_purpose(self, purpose: PurposeId) -> None:
+        """Close the looks that needed it."""
+        for look in [each for each in self._open.values() if each.needs and each.needs.id == purpose]:
+            await self.close(look, outcome="purpose ended")
 
     async def keep(self) -> None:
         """Write down what is open, if it changed."""
@@ -357,6 +413,17 @@ class Looks:
         counts, self._counts = self._counts, {}
         await self._write_late(*[_used(counted) for counted in counts.values()])
         await self.keep()
+
+
+def _bare_until(unmask: Approval, because: Because) -> datetime:
+    """When a look without masks must end: with its approval; a live one also with the time that was approved."""
+    return unmask.expires_at if because.span is not None else min(unmask.expires_at, from_micros(unmask.span.end))
+
+
+def _until(actor: Actor, objects: Sequence[Object], now: datetime) -> datetime | None:
+    """When the first of the objects is out of its hours."""
+    ends = [live_until([grant for grant in actor.grants if grant.area.miss(each) is None], now) for each in objects]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _used(counted: _Count) -> Entry:

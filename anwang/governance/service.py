@@ -13,52 +13,89 @@ import hashlib
 import os
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from anwang.governance import store
-from anwang.governance.ledger import Entry, Ledger, LedgerPage, Row
+from anwang.governance.actions import Action
+from anwang.governance.cases import store as cases_store
+from anwang.governance.cases.approvals import Approvals
+from anwang.governance.cases.purposes import Purposes
+from anwang.governance.factors import NewFactor, SecondFactors
+from anwang.governance.ledger import (
+    AnchorWriter,
+    Asked,
+    Entry,
+    Head,
+    Ledger,
+    LedgerCopy,
+    LedgerPage,
+    Place,
+    Row,
+    Signer,
+)
 from anwang.governance.looks import KEEP_SECONDS, Look, Looks, Redeemed, actor_entry
 from anwang.governance.model import (
+    ADMINISTRATORS,
     CITY,
-    CITY_PATH,
-    EVERYTHING,
-    Action,
+    SHOWS,
     Actor,
     Decision,
     LookId,
     NewUser,
-    Object,
     Opened,
     Organisation,
     Page,
     Role,
-    Scope,
     Session,
     SessionKind,
     Terminal,
     User,
-    check_path,
+    Verdict,
+    actor_for,
     decide,
+    may,
     scope_of,
+    within,
 )
+from anwang.governance.oversight.report import Oversight, Report
+from anwang.governance.reasons import FOUR_EYES, Because, Customs, Lack, Purpose, PurposeId, lack
+from anwang.governance.rights import Rights, first_grant
+from anwang.governance.scopes import CITY_PATH, EVERYTHING, NOTHING, Grant, Object, Scope, check_path
+from anwang.governance.sharing import store as sharing_store
 from anwang.governance.signin import Passwords, Throttle, check_password, normal_name, source_of
-from anwang.kernel.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unauthenticated, Unavailable
+from anwang.governance.terms import Terms, terms_at
+from anwang.governance.words import one_line
+from anwang.kernel.errors import (
+    Conflict,
+    Denied,
+    Exhausted,
+    Invalid,
+    NotFound,
+    PurposeNeeded,
+    SecondFactorNeeded,
+    Unauthenticated,
+    Unavailable,
+)
 from anwang.kernel.ids import OrgId, SessionId, UserId, uuid7
+from anwang.kernel.times import Span
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.runtime.secrets import Sealer
 from anwang.runtime.settings import Settings
+from anwang.stores.series import Series
 from anwang.stores.state import State, Tx
 
+if TYPE_CHECKING:
+    from anwang.governance.oidc import SignOn, Vouched
+
 log = logs.get(__name__)
-T = TypeVar("T")
 
 TOKEN = re.compile(r"anw_[stl]_[A-Za-z0-9_-]{43}")
 MOST_CACHED = 100_000
@@ -66,10 +103,20 @@ MOST_TOKENS = 50
 SETUP_HOURS = 24
 TOKEN_DAYS = 366
 KNOWN_SOURCE_DAYS = 30
+CONTRACT_DAYS = 366
 FORGET_DAYS = 190
 """Ended sessions are kept for half a year (Cybersecurity Law of the PRC art. 23(3): network logs, six months)."""
+SHORT_CLIP = timedelta(minutes=10)
 TICK_SECONDS = 5.0
 SEEN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Rows of the ledger with their chains, and the last row of this process's chain when they were asked for."""
+
+    rows: Sequence[tuple[str, Row]]
+    head: Head
 
 
 class Places(Protocol):
@@ -89,32 +136,40 @@ class NoPlaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChange:
-    """What to change of an account; None leaves it."""
+    """What to change of an account; None leaves it. never_ends: take its end away, instead of setting `ends_at`."""
 
     display_name: str | None = None
     role: Role | None = None
     org_id: OrgId | None = None
     disabled: bool | None = None
+    ends_at: datetime | None = None
+    never_ends: bool = False
 
 
 @dataclass(slots=True)
 class _Live:
-    """A session in memory. checked: when it was last read from the database, on the interval clock."""
+    """A session in memory. checked: when it was last read from the database, on the interval clock. until: when the
+    account ends, or one of its grants or agreements begins or ends.
+    """
 
     actor: Actor
     session: Session
     seen_at: datetime
     checked: float
+    until: datetime | None
 
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    """Something that a session has open. token_hash, expires_at: of the session, once they are read."""
+    """Something that a session has open. token_hash, expires_at: of the session, once they are read. until: when the
+    account ends, or one of the grants with which it was opened.
+    """
 
     actor: Actor
     on_end: Callable[[], None]
     token_hash: bytes = b""
     expires_at: datetime | None = None
+    until: datetime | None = None
 
 
 class Governance:
@@ -130,10 +185,18 @@ class Governance:
         passwords: Passwords,
         settings: Settings,
         places: Places,
+        sealer: Sealer,
         recheck_seconds: float | None,
+        copy: LedgerCopy | None = None,
+        oversight: Oversight,
     ) -> None:
+        self.signer = Signer.of(sealer)
+        """Of the ledger's anchors, and of what else leaves with a signature."""
         self._state = state
         self._ledger = ledger
+        self._oversight = oversight
+        self.copy = copy
+        """The ledger's rows for searching; None: the files are read."""
         self._looks = looks
         self._clock = clock
         self._passwords = passwords
@@ -150,6 +213,31 @@ class Governance:
         self._seen: dict[SessionId, tuple[UserId, datetime]] = {}
         self._ended: list[Callable[[SessionId], Awaitable[None]]] = []
         self._connections: set[_Connection] = set()
+        wanted = settings.governance
+        self.customs = Customs(
+            duty=timedelta(hours=wanted.duty_hours), short_clip=SHORT_CLIP if wanted.short_clip else None
+        )
+        self._purposes = Purposes(state=state, clock=clock, most_minutes=wanted.purpose_minutes, write=self._write)
+        self._factors = SecondFactors(state=state, clock=clock, sealer=sealer, issuer=f"Anwang {settings.city}")
+        self.sign_on = _sign_on(settings, sealer, clock) if settings.oidc.issuer else None
+        """Signing in by another house's account; None where the settings name no provider."""
+        self.rights = Rights(
+            state=state,
+            clock=clock,
+            customs=self.customs,
+            write=self._write,
+            changed=self._reload,
+            place=self._place,
+        )
+        self.approvals = Approvals(
+            state=state,
+            clock=clock,
+            ledger=ledger,
+            valid=timedelta(hours=wanted.approval_hours),
+            urgent=timedelta(hours=wanted.urgent_hours),
+            write=self._write,
+            suspended=self._put_out,
+        )
 
     @classmethod
     async def open(
@@ -163,15 +251,19 @@ class Governance:
         places: Places | None = None,
         passwords: Passwords | None = None,
         ledger: Ledger | None = None,
+        series: Series | None = None,
     ) -> Governance:
         """Open the ledger in the data folder, close what a crash left open, and be ready.
 
         writer: this process's name in the ledger. places: who knows the organisations. passwords, ledger: other ones
-        for tests. Sessions ended by another process are noticed within 5 s where the state store can be shared.
-        Raises Unavailable, Conflict.
+        for tests. series: for the ledger's searchable copy; None: there is none. Sessions ended by another process are
+        noticed within 5 s where the state store can be shared. Raises Unavailable, Conflict.
         """
-        folder = Path(settings.data) / "ledger"
-        opened = ledger or await Ledger.open(folder, writer=writer, heads=store.StateHeads(state), clock=clock)
+        data = Path(settings.data)
+        anchors = AnchorWriter(folder=data / "anchors", writer=writer, signer=Signer.of(sealer))
+        opened = ledger or await Ledger.open(
+            data / "ledger", writer=writer, heads=store.StateHeads(state), clock=clock, anchors=anchors
+        )
         looks = Looks(
             ledger=opened, clock=clock, key=sealer.derive("look tokens"), kept=opened.folder / f".{writer}.open"
         )
@@ -186,7 +278,10 @@ class Governance:
             passwords=passwords or Passwords(),
             settings=settings,
             places=places or NoPlaces(),
+            sealer=sealer,
             recheck_seconds=None if state.is_sqlite else 5.0,
+            copy=None if series is None else LedgerCopy(series=series, ledger=opened, clock=clock),
+            oversight=Oversight(state=state, series=series),
         )
 
     @property
@@ -196,17 +291,20 @@ class Governance:
 
     @property
     def ledger(self) -> Ledger:
-        """For health (`failing`, `waiting`), verification and the searchable copy (`follow`, `rows`)."""
+        """For health (`failing`, `waiting`) and verification."""
         return self._ledger
 
     async def run(self) -> None:
         """What time does, for ever: idle looks, hourly counts, the ledger's head, when sessions were seen."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ledger.run())
+            if self.copy is not None:
+                group.create_task(self.copy.run())
             group.create_task(self._every(TICK_SECONDS, self._looks.tick))
             group.create_task(self._every(TICK_SECONDS, self.check_connections))
             group.create_task(self._every(KEEP_SECONDS, self._looks.keep))
             group.create_task(self._every(SEEN_SECONDS, self.save_seen))
+            group.create_task(self._every(SEEN_SECONDS, self.approvals.lapse))
             group.create_task(self._every(24 * 3600.0, self.forget))
 
     async def _every(self, seconds: float, job: Callable[[], Awaitable[object]]) -> None:
@@ -233,8 +331,11 @@ class Governance:
             "crowded": self._passwords.refused,
         }
 
-    async def sign_in(self, username: str, password: str, *, terminal: Terminal) -> Opened:
-        """Open a session. Raises Unauthenticated (same words and work for unknown users), Exhausted (throttled)."""
+    async def sign_in(self, username: str, password: str, *, terminal: Terminal, code: str = "") -> Opened:
+        """Open a session. code: of the second factor, where the account has one.
+
+        Raises Unauthenticated (same words and work for unknown users), SecondFactorNeeded, Exhausted (throttled).
+        """
         now = self._clock.now()
         try:
             name = normal_name(username)
@@ -251,26 +352,74 @@ class Governance:
         except BaseException:
             self._throttle.take_back(name, source)
             raise
-        if not fits or found is None or found[0].disabled:
+        is_over = found is not None and _is_over(found[0], now)
+        if not fits or found is None or found[0].disabled or found[0].is_service or is_over:
             # what was typed as an unknown name may be a password in the wrong field: it is not written down
             self._wrong_sign_ins += 1
             shown = found[0].username if found else ""
             self._post(Entry(kind="refused", name=shown, terminal=terminal.address, detail="sign-in"))
+            if fits and is_over:
+                raise Unauthenticated("this account has ended", "a security administrator can extend it")
+            if fits and found is not None and found[0].suspended:
+                raise Unauthenticated(
+                    f"this account is suspended: {found[0].suspended}", "a security administrator can lift it"
+                )
             raise Unauthenticated("user name or password is wrong", "check both; capital letters matter")
-        self._throttle.succeeded(name, source)
         account, encoded = found
-        opened = await self._open_session(
-            account,
-            SessionKind.SIGN_IN,
-            terminal=terminal,
-            expires_at=now + timedelta(hours=self._settings.http.session_hours),
-            idle_seconds=int(self._settings.http.idle_minutes * 60),
-        )
+        await self._second(account, code, source, terminal)
+        self._throttle.succeeded(name, source)
+        opened = await self._begin(account, terminal)
         if self._passwords.is_outdated(encoded):
             renewed = await self._passwords.hash(password)
             async with self._state.begin() as tx:
                 await store.change_user(tx, account.id, password=renewed)
         return opened
+
+    async def sign_in_as(self, vouched: Vouched, *, terminal: Terminal) -> Opened:
+        """Open a session for somebody whom the provider vouches for.
+
+        Raises NotFound (no account of that name that may be used), SecondFactorNeeded (it has one, and the provider
+        asked for a password alone).
+        """
+        now = self._clock.now()
+        try:
+            name = normal_name(vouched.name)
+        except Invalid:
+            name = ""
+        async with self._state.read() as tx:
+            found = await store.user_by_name(tx, name)
+        account = found[0] if found else None
+        if account is None or account.disabled or account.is_service or _is_over(account, now):
+            shown = account.username if account else ""
+            self._post(Entry(kind="refused", name=shown, terminal=terminal.address, detail="sign-in by the provider"))
+            raise NotFound("you have no account here that can be used", "ask a security administrator")
+        if not vouched.is_strong and await self._factors.is_on(account.id):
+            self._post(Entry(kind="refused", name=name, terminal=terminal.address, detail="second factor"))
+            raise SecondFactorNeeded("your account has a second factor", "sign in with user name, password and code")
+        return await self._begin(account, terminal)
+
+    async def _second(self, account: User, code: str, source: str, terminal: Terminal) -> None:
+        if not await self._factors.is_on(account.id):
+            return
+        if not code:
+            self._throttle.take_back(account.username, source)  # the guess was right, and only asks for the code
+            raise SecondFactorNeeded("a code is needed as well", "type the six digits that your app shows")
+        try:
+            await self._factors.check(account.id, code)
+        except Denied as err:
+            self._wrong_sign_ins += 1
+            self._post(Entry(kind="refused", name=account.username, terminal=terminal.address, detail="second factor"))
+            raise SecondFactorNeeded(err.reason, err.hint) from None
+
+    async def _begin(self, account: User, terminal: Terminal) -> Opened:
+        """The session of somebody who has signed in."""
+        return await self._open_session(
+            account,
+            SessionKind.SIGN_IN,
+            terminal=terminal,
+            expires_at=self._clock.now() + timedelta(hours=self._settings.http.session_hours),
+            idle_seconds=int(self._settings.http.idle_minutes * 60),
+        )
 
     async def _open_session(
         self,
@@ -281,6 +430,7 @@ class Governance:
         expires_at: datetime,
         idle_seconds: int | None,
         name: str = "",
+        only: frozenset[Action] | None = None,
         by: Actor | None = None,
     ) -> Opened:
         now = self._clock.now()
@@ -297,6 +447,7 @@ class Governance:
             seen_at=now,
             expires_at=expires_at,
             idle_at=None if idle_seconds is None else now + timedelta(seconds=idle_seconds),
+            only=only,
         )
         async with self._state.begin() as tx:
             if kind is SessionKind.API_TOKEN and await store.count_tokens(tx, account.id, now) >= MOST_TOKENS:
@@ -304,7 +455,7 @@ class Governance:
             await store.add_session(
                 tx, session, token_hash=_hash(token), source=source_of(terminal.address), idle_seconds=idle_seconds
             )
-        actor = by or _actor(account, session)
+        actor = by or _actor(account, session, (), None)
         # signing in must be possible while the ledger is broken, or nobody could mend it; looking is not
         self._post(
             actor_entry(
@@ -312,7 +463,7 @@ class Governance:
                 "signed_in" if kind is SessionKind.SIGN_IN else "changed",
                 action=Action.OWN_ACCOUNT.value,
                 objects=(session.id,),
-                detail="" if kind is SessionKind.SIGN_IN else "API token made",
+                detail="" if kind is SessionKind.SIGN_IN else _token_told(account, only),
             )
         )
         return Opened(token, session)
@@ -327,7 +478,7 @@ class Governance:
         token_hash = _hash(token)
         now = self._clock.now()
         live = self._live.get(token_hash)
-        if live is None or self._is_stale(live):
+        if live is None or self._is_stale(live, now):
             live = await self._load(token_hash, now)
         session = live.session
         idle = session.idle_at
@@ -336,11 +487,16 @@ class Governance:
             raise _unknown_session()
         live.seen_at = now
         self._seen[session.id] = (session.user_id, now)
-        if terminal and terminal != live.actor.terminal:
-            return dataclasses.replace(live.actor, terminal=terminal)
-        return live.actor
+        actor = live.actor
+        if actor.purpose is not None and now >= actor.purpose.expires_at:
+            actor = live.actor = dataclasses.replace(actor, purpose=None)
+        if terminal and terminal != actor.terminal:
+            return dataclasses.replace(actor, terminal=terminal)
+        return actor
 
-    def _is_stale(self, live: _Live) -> bool:
+    def _is_stale(self, live: _Live, now: datetime) -> bool:
+        if live.until is not None and now >= live.until:
+            return True
         return self._recheck_seconds is not None and self._clock.monotonic() - live.checked > self._recheck_seconds
 
     async def _load(self, token_hash: bytes, now: datetime) -> _Live:
@@ -350,13 +506,23 @@ class Governance:
             read_at = self._changes
             async with self._state.read() as tx:
                 found = await store.session_by_hash(tx, token_hash, now)
+                terms = await _terms(tx, found[1]) if found else []
+                stated = found[0].purpose_id if found else ""
+                purpose = await cases_store.purpose(tx, stated, found[1].id) if found and stated else None
         if found is None:
             if known is not None:  # ended by another process
                 await self._gone(known.session.id)
             raise _unknown_session()
-        session, account = found
+        session, account, grants = found
         seen_at = session.seen_at if known is None else max(known.seen_at, session.seen_at)
-        live = _Live(_actor(account, session), session, seen_at, self._clock.monotonic())
+        must = session.kind is SessionKind.SIGN_IN and self._wants_factor(account.role)
+        made = _actor(account, session, [grant for grant in grants if grant.in_force(now)], terms_at(terms, now))
+        actor = dataclasses.replace(
+            made,
+            purpose=made.purpose if made.is_partner else purpose,
+            must_enrol=must and not await self._factors.is_on(account.id),
+        )
+        live = _Live(actor, session, seen_at, self._clock.monotonic(), _next_change(account, [*grants, *terms], now))
         self._live[token_hash] = live
         while len(self._live) > MOST_CACHED:
             self._live.popitem(last=False)
@@ -398,12 +564,17 @@ class Governance:
         async with self._state.read() as tx:
             found = await store.session(tx, one.actor.session_id, seen_by=EVERYTHING, now=now)
             known = None if found is None else await store.session_by_hash(tx, found[1], now)
+            terms = await _terms(tx, known[1]) if known else []
         if found is None or known is None:
             raise _unknown_session()
-        session, account = known
-        if (account.role, account.org_path) != (one.actor.role, one.actor.org_path):
+        session, account, grants = known
+        made = _actor(account, session, [grant for grant in grants if grant.in_force(now)], terms_at(terms, now))
+        before = (one.actor.role, one.actor.org_path, one.actor.is_partner, one.actor.terms)
+        same = (made.role, made.org_path, made.is_partner, made.terms) == before
+        if not same or not set(one.actor.grants) <= set(made.grants):
             raise Unauthenticated("the rights of this session have changed", "open it again")
         one.token_hash, one.expires_at = found[1], session.expires_at
+        one.until = _next_end(account, one.actor.grants)
 
     async def check_connections(self) -> None:
         """What has something open is in use; what is past its time ends, also where another process ended it."""
@@ -412,6 +583,9 @@ class Governance:
             session = one.actor.session_id
             if one.expires_at is not None and now >= one.expires_at:
                 await self._end([(session, one.token_hash)], by="time")
+                continue
+            if one.until is not None and now >= one.until:
+                await self._forget([(session, one.token_hash)])
                 continue
             self._seen[session] = (one.actor.user_id, now)
             live = self._live.get(one.token_hash)
@@ -446,7 +620,7 @@ class Governance:
             found = await store.sessions_page(
                 tx, seen_by=scope, user_id=user_id, kind=kind, now=self._clock.now(), after=cursor, limit=limit + 1
             )
-        return _page(found, limit, lambda each: each.id)
+        return Page.cut(found, limit, lambda each: each.id)
 
     async def end_session(self, actor: Actor, session_id: SessionId) -> None:
         """End one's own session or API token, or as administrator another's. Raises NotFound."""
@@ -465,7 +639,7 @@ class Governance:
         try:
             return scope_of(actor, Action.MANAGE_USERS)
         except Denied:
-            return Scope(None)
+            return NOTHING
 
     async def _revoke(self, ids: Sequence[SessionId], *, by: Actor) -> None:
         await self._write(by, "changed", Action.OWN_ACCOUNT, ids, "session ended")
@@ -507,6 +681,23 @@ class Governance:
         for session in {one.actor.session_id for one in self._connections if one.actor.user_id == user_id}:
             await self._gone(session)
 
+    async def _put_out(self, user_id: UserId, ended: Sequence[tuple[SessionId, bytes]]) -> None:
+        """The account may do less or nothing any more, and these sessions of it have ended."""
+        await self._reload(user_id)
+        await self._forget(ended)
+
+    async def agreement_changed(self, agreement_id: str, accounts: Iterable[UserId]) -> None:
+        """What partners may do by an agreement changed: what they have open ends, also where it rests on a token."""
+        for user_id in accounts:
+            await self._reload(user_id)
+        await self._looks.end_purpose(PurposeId(agreement_id))
+
+    def _alter(self, session_id: SessionId, **changes: Any) -> None:
+        """What this session's actor is like from now on, as its connections stay."""
+        for live in self._live.values():
+            if live.session.id == session_id:
+                live.actor = dataclasses.replace(live.actor, **changes)
+
     async def save_seen(self) -> None:
         """Write down when sessions were last used."""
         seen, self._seen = self._seen, {}
@@ -519,24 +710,142 @@ class Governance:
         async with self._state.begin() as tx:
             return await store.forget_sessions(tx, self._clock.now() - timedelta(days=FORGET_DAYS))
 
+    # --- second factors --------------------------------------------------------------------------------------------
+
+    def _wants_factor(self, role: Role) -> bool:
+        wanted = self._settings.governance.second_factor
+        return wanted == "everybody" or (wanted == "administrators" and role in ADMINISTRATORS)
+
+    @contextmanager
+    def _guessing(self, actor: Actor) -> Iterator[None]:
+        """Around the comparing of what somebody may be guessing: an error is a wrong guess. Raises Exhausted."""
+        source = source_of(actor.terminal)
+        self._throttle.check(actor.username, source, is_known=True)
+        self._throttle.count(actor.username, source)
+        yield
+        self._throttle.succeeded(actor.username, source)
+
+    async def has_factor(self, actor: Actor) -> bool:
+        """Whether the actor's account has a second factor."""
+        return await self._factors.is_on(actor.user_id)
+
+    async def begin_factor(self, actor: Actor) -> NewFactor:
+        """A secret for the actor's app; it counts from its first code on. Raises Denied (to a token), Conflict."""
+        self._in_person(actor, "set up a second factor")
+        return await self._factors.begin(actor.user_id, actor.username)
+
+    async def confirm_factor(self, actor: Actor, code: str) -> None:
+        """From now on a sign-in needs a code. The account's other sessions end. Raises NotFound, Conflict, Denied."""
+        self._in_person(actor, "set up a second factor")
+
+        async def first() -> None:
+            await self._write(actor, "changed", Action.OWN_ACCOUNT, [actor.user_id], "second factor set up")
+
+        with self._guessing(actor):
+            await self._factors.confirm(actor.user_id, code, first=first)
+        await self._end_others(actor)
+
+    async def remove_factor(self, actor: Actor, code: str) -> None:
+        """Do without. Raises NotFound, Denied (wrong code, or it is wanted), Exhausted (too many wrong ones)."""
+        self._in_person(actor, "remove a second factor")
+        if self._wants_factor(actor.role):
+            raise Denied("this installation wants a second factor of you", "a security administrator can remove it")
+        with self._guessing(actor):
+            await self._factors.check(actor.user_id, code)
+        await self._write(actor, "changed", Action.OWN_ACCOUNT, [actor.user_id], "second factor removed")
+        await self._factors.remove(actor.user_id)
+
+    async def reset_factor(self, actor: Actor, user_id: UserId) -> None:
+        """Another's app is lost: they sign in without, and set up a new one. Raises Denied, NotFound, Conflict."""
+        self._in_person(actor, "remove a second factor")
+        account = await self.user(actor, user_id)
+        if account.id == actor.user_id:
+            raise Conflict("your own second factor goes with its code", "use the account page")
+        await self._factors.remove(user_id)
+        async with self._state.begin() as tx:
+            ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)
+            await self._write(actor, "changed", Action.MANAGE_USERS, [user_id], "second factor removed")
+        await self._put_out(user_id, ended)
+
+    async def _end_others(self, actor: Actor) -> None:
+        async with self._state.begin() as tx:
+            ended = await store.end_sessions(
+                tx, now=self._clock.now(), by=actor.user_id, user_id=actor.user_id, besides=actor.session_id
+            )
+        self._alter(actor.session_id, must_enrol=False)
+        await self._forget(ended)
+
+    # --- purposes ------------------------------------------------------------------------------------------------
+
+    async def open_purpose(self, actor: Actor, **stated: Any) -> Purpose:
+        """See Purposes.open. It holds from this session's next request on."""
+        made = await self._purposes.open(actor, **stated)
+        self._changes += 1
+        self._alter(actor.session_id, purpose=made)
+        return made
+
+    async def close_purpose(self, actor: Actor, purpose_id: str) -> None:
+        """See Purposes.close. What was opened for it ends now."""
+        closed = await self._purposes.close(actor, purpose_id)
+        for live in self._live.values():
+            if live.actor.purpose is not None and live.actor.purpose.id == closed.id:
+                live.actor = dataclasses.replace(live.actor, purpose=None)
+        await self._looks.end_purpose(closed.id)
+
+    async def purposes(self, actor: Actor, *, cursor: str, limit: int) -> Page[Purpose]:
+        """See Purposes.page."""
+        return await self._purposes.page(actor, cursor=cursor, limit=limit)
+
+    async def with_purpose(self, actor: Actor, purpose_id: str) -> Actor:
+        """The actor, asking for one of their own purposes. Raises NotFound, PurposeNeeded (it is over), Denied (to a
+        partner, whose purpose is the agreement's).
+        """
+        if actor.is_partner:
+            raise Denied("a partner looks for the purpose of its agreement", "name no other one")
+        purpose = await self._purposes.of(actor, purpose_id)
+        if self._clock.now() >= purpose.expires_at:
+            raise PurposeNeeded("this purpose has ended", "open another one")
+        return dataclasses.replace(actor, purpose=purpose)
+
     # --- API tokens ----------------------------------------------------------------------------------------------
 
-    async def make_token(self, actor: Actor, *, name: str, days: int, terminal: Terminal) -> Opened:
-        """A token for programs with the actor's own rights. days: 1..366. Raises Denied to a token itself, Invalid."""
+    async def make_token(
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        days: int,
+        terminal: Terminal,
+        only: frozenset[Action] | None = None,
+        of: UserId | None = None,
+    ) -> Opened:
+        """A token for a program. days: 1..366. only: all that it is good for, None for everything that its account may
+        do. of: a service account that the actor manages; None: the actor's own.
+
+        Raises Denied to a token itself, Invalid, NotFound, Conflict (people make their own).
+        """
         self._in_person(actor, "make tokens")
         if not 1 <= days <= TOKEN_DAYS:
             raise Invalid(f"a token lasts 1 to {TOKEN_DAYS} days")
-        async with self._state.read() as tx:
-            account = await store.user(tx, actor.user_id, seen_by=EVERYTHING)
-        if account is None:
-            raise _unknown_session()
+        if only is not None and not only:
+            raise Invalid("a token is good for something", "choose what it may do")
+        if of is None:
+            async with self._state.read() as tx:
+                account = await store.user(tx, actor.user_id, seen_by=EVERYTHING)
+            if account is None:
+                raise _unknown_session()
+        else:
+            account = await self.user(actor, of)
+            if not account.is_service:
+                raise Conflict("people make their own tokens", "make a service account for a program")
         return await self._open_session(
             account,
             SessionKind.API_TOKEN,
             terminal=terminal,
             expires_at=self._clock.now() + timedelta(days=days),
             idle_seconds=None,
-            name=_label(name, "a token's name"),
+            name=one_line(name, "a token's name"),
+            only=only,
             by=actor,
         )
 
@@ -552,7 +861,7 @@ class Governance:
         scope = scope_of(actor, Action.MANAGE_USERS)
         async with self._state.read() as tx:
             found = await store.users_page(tx, seen_by=scope, query=query, after=cursor, limit=limit + 1)
-        return _page(found, limit, lambda each: each.username)
+        return Page.cut(found, limit, lambda each: each.username)
 
     async def user(self, actor: Actor, user_id: UserId) -> User:
         """One account. Raises Denied, NotFound."""
@@ -572,13 +881,30 @@ class Governance:
         return await self._create(wanted, organisation, by=actor)
 
     async def _create(self, wanted: NewUser, organisation: Organisation, *, by: Actor | None) -> User:
+        account, encoded = await self._account(wanted, organisation)
+        told = f"made {account.username} as {account.role.value}"
+        async with self._state.begin() as tx:
+            await store.add_user(tx, account, encoded)
+            await store.put_grants(tx, account.id, [first_grant(account, has_past=wanted.has_past)])
+            await self._write(by, "changed", Action.MANAGE_USERS, [account.id], told)
+        return account
+
+    async def _account(self, wanted: NewUser, organisation: Organisation) -> tuple[User, str]:
+        """A new account and its encoded password, not kept yet. Raises Invalid."""
         name = normal_name(wanted.username)
-        check_password(wanted.password, username=name)
-        encoded = await self._passwords.hash(wanted.password)
+        if wanted.is_partner and not wanted.is_service:
+            raise Invalid("a partner is a program", "make a service account for it")
+        if wanted.is_service:
+            _check_service(wanted.role)
+        else:
+            check_password(wanted.password, username=name)
+        self._check_end(wanted.role, wanted.ends_at)
+        # nobody knows the password of a program's account, and signing in with it is refused besides
+        encoded = await self._passwords.hash(os.urandom(32).hex() if wanted.is_service else wanted.password)
         account = User(
             id=UserId(self._new_id()),
             username=name,
-            display_name=_label(wanted.display_name or wanted.username, "a display name"),
+            display_name=one_line(wanted.display_name or wanted.username, "a display name"),
             role=wanted.role,
             org_id=organisation.id,
             org_name=organisation.name,
@@ -586,11 +912,19 @@ class Governance:
             disabled=False,
             created_at=self._clock.now(),
             seen_at=None,
+            ends_at=wanted.ends_at,
+            is_service=wanted.is_service,
+            is_partner=wanted.is_partner,
         )
-        async with self._state.begin() as tx:
-            await store.add_user(tx, account, encoded)
-            await self._write(by, "changed", Action.MANAGE_USERS, [account.id], f"made {name} as {account.role.value}")
-        return account
+        return account, encoded
+
+    def _check_end(self, role: Role, ends_at: datetime | None) -> None:
+        now = self._clock.now()
+        if ends_at is not None and ends_at <= now:
+            raise Invalid("an account ends in the future", "disable it if it shall end now")
+        latest = now + timedelta(days=CONTRACT_DAYS)
+        if role is Role.CONTRACTOR and (ends_at is None or ends_at > latest):
+            raise Invalid("a contractor's account ends within a year", "choose its last day")
 
     async def _place(self, org_id: OrgId) -> Organisation | None:
         if org_id == CITY:
@@ -598,17 +932,14 @@ class Governance:
         return await self._places.organisation(org_id)
 
     async def _organisation(self, org_id: OrgId, scope: Scope) -> Organisation:
-        found = await self._place(org_id)
-        if found is None or not scope.covers(found.path):
-            raise NotFound(f"there is no organisation {org_id[:64]!r}", "choose one from the list")
-        return found
+        return within(await self._place(org_id), org_id, scope)
 
     async def change_user(self, actor: Actor, user_id: UserId, change: UserChange) -> User:
         """Change an account; it takes effect with its next request. Raises Denied, NotFound, Conflict, Invalid."""
         scope = scope_of(actor, Action.MANAGE_USERS)
         values: dict[str, object] = {}
         if change.display_name is not None:
-            values["display_name"] = _label(change.display_name, "a display name")
+            values["display_name"] = one_line(change.display_name, "a display name")
         if change.role is not None:
             values["role"] = change.role.value
         if change.org_id is not None:
@@ -616,6 +947,10 @@ class Governance:
             values |= {"org_id": organisation.id, "org_name": organisation.name, "org_path": organisation.path}
         if change.disabled is not None:
             values["disabled"] = change.disabled
+            if not change.disabled:
+                values["suspended"] = ""
+        if change.never_ends or change.ends_at is not None:
+            values["ends_at"] = change.ends_at
         ended: list[tuple[SessionId, bytes]] = []
         async with self._state.begin() as tx:
             account = await self._get(tx, actor, user_id)
@@ -624,16 +959,32 @@ class Governance:
                 return account
             if differs.keys() - {"display_name"}:
                 await self._keep_an_administrator(tx, actor, account)
-            await store.change_user(tx, user_id, **differs)
+            if account.is_service and change.role is not None:
+                _check_service(change.role)
+            if differs.keys() & {"role", "ends_at"}:
+                self._check_end(
+                    change.role or account.role, None if change.never_ends else change.ends_at or account.ends_at
+                )
+            columns = {name: value if name != "suspended" else None for name, value in differs.items()}
+            await store.change_user(tx, user_id, **columns)
             if differs.get("disabled"):
                 ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)
             changed = await self._get(tx, actor, user_id)
+            await self._regrant(tx, account, changed)
             said = ", ".join(f"{name}={value}" for name, value in sorted(differs.items()))
             await self._write(actor, "changed", Action.MANAGE_USERS, [user_id], said)
         if differs.keys() - {"display_name"}:
-            await self._reload(user_id)
-        await self._forget(ended)
+            await self._put_out(user_id, ended)
         return changed
+
+    async def _regrant(self, tx: Tx, before: User, after: User) -> None:
+        """Grants of all below the account's own organisation follow it. An administrator has nothing but that."""
+        if after.role in ADMINISTRATORS and (after.role is not before.role or after.org_id != before.org_id):
+            await store.put_grants(tx, after.id, [first_grant(after, has_past=True)])
+        elif after.org_id != before.org_id:
+            kept = await store.grants_of(tx, after.id, lock=True)
+            moved = [_moved(grant, before.org_id, after) for grant in kept]
+            await store.put_grants(tx, after.id, moved)
 
     async def remove_user(self, actor: Actor, user_id: UserId) -> None:
         """The account can never be used again; its name stays in the ledger and is not given to another.
@@ -647,15 +998,14 @@ class Governance:
             await store.change_user(tx, user_id, removed_at=now, disabled=True)
             ended = await store.end_sessions(tx, now=now, by=actor.user_id, user_id=user_id)
             await self._write(actor, "changed", Action.MANAGE_USERS, [user_id], f"removed {account.username}")
-        await self._reload(user_id)
-        await self._forget(ended)
+        await self._put_out(user_id, ended)
 
     async def _keep_an_administrator(self, tx: Tx, actor: Actor, account: User) -> None:
         if account.id == actor.user_id:
             raise Conflict("you can't take your own rights away", "ask another administrator")
-        is_one = account.role is Role.ADMINISTRATOR and account.org_path == CITY_PATH and not account.disabled
-        if is_one and await store.administrators(tx, besides=account.id) == 0:
-            raise Conflict("this is the last administrator of the city", "make another one first")
+        is_one = account.role in ADMINISTRATORS and account.org_path == CITY_PATH and not account.disabled
+        if is_one and await store.administrators(tx, account.role, besides=account.id) == 0:
+            raise Conflict("this is the last administrator of this kind in the city", "make another one first")
 
     async def set_password(self, actor: Actor, user_id: UserId, password: str) -> None:
         """Give another's account a new password and end its sessions. Raises Denied, NotFound, Invalid, Conflict."""
@@ -663,6 +1013,8 @@ class Governance:
         account = await self.user(actor, user_id)
         if account.id == actor.user_id:
             raise Conflict("change your own password with the old one", "use the account page")
+        if account.is_service:
+            raise Conflict("a program's account has no password", "make a token for it")
         check_password(password, username=account.username)
         encoded = await self._passwords.hash(password)
         async with self._state.begin() as tx:
@@ -712,63 +1064,54 @@ class Governance:
 
     # --- the first start -----------------------------------------------------------------------------------------
 
-    async def setup_link(self) -> str | None:
-        """A new token for the page that makes the first administrator, good for 24 hours; None once there are users."""
-        token = _token("l")
+    async def setup_links(self) -> dict[Role, str]:
+        """New tokens for the pages that make the administrators whom the city lacks, each good for 24 hours."""
         now = self._clock.now()
+        links: dict[Role, str] = {}
         async with self._state.begin() as tx:
-            if await store.any_user(tx):
-                return None
-            expires_at = now + timedelta(hours=SETUP_HOURS)
-            await store.put_setup_link(tx, _hash(token), now=now, expires_at=expires_at)
-        return token
+            for role in ADMINISTRATORS:
+                if await store.administrators(tx, role) == 0:
+                    token = links[role] = _token("l")
+                    expires_at = now + timedelta(hours=SETUP_HOURS)
+                    await store.put_setup_link(tx, _hash(token), role, now=now, expires_at=expires_at)
+        return links
 
-    async def setup_ends_at(self, token: str) -> datetime:
-        """When the link ends. Raises NotFound."""
+    async def setup_of(self, token: str) -> tuple[Role, datetime]:
+        """Whom the link makes, and when it ends. Raises NotFound."""
         async with self._state.read() as tx:
-            ends_at = await store.setup_link(tx, _hash(token), self._clock.now(), lock=False)
-        if ends_at is None:
+            found = await store.setup_link(tx, _hash(token), self._clock.now(), lock=False)
+        if found is None:
             raise _no("set-up link")
-        return ends_at
+        return found
 
     async def set_up(self, token: str, *, username: str, display_name: str, password: str) -> User:
-        """Make the first administrator; the link is used up. Raises NotFound, Invalid, Conflict."""
-        await self.setup_ends_at(token)
-        name = normal_name(username)
-        check_password(password, username=name)
-        encoded = await self._passwords.hash(password)
-        organisation = await self._organisation(CITY, EVERYTHING)
-        account = User(
-            id=UserId(self._new_id()),
-            username=name,
-            display_name=_label(display_name or username, "a display name"),
-            role=Role.ADMINISTRATOR,
-            org_id=organisation.id,
-            org_name=organisation.name,
-            org_path=organisation.path,
-            disabled=False,
-            created_at=self._clock.now(),
-            seen_at=None,
-        )
+        """Make the administrator of the link, which is used up. Raises NotFound, Invalid, Conflict."""
+        role, _ = await self.setup_of(token)
+        wanted = NewUser(username=username, display_name=display_name, role=role, org_id=CITY, password=password)
+        account, encoded = await self._account(wanted, await self._organisation(CITY, EVERYTHING))
         async with self._state.begin() as tx:
             link = await store.setup_link(tx, _hash(token), self._clock.now(), lock=True)
-            if link is None or await store.any_user(tx):
+            if link is None or await store.administrators(tx, role):
                 raise _no("set-up link")
             await store.add_user(tx, account, encoded)
-            await store.drop_setup_links(tx)
-            await self._write(None, "changed", Action.MANAGE_USERS, [account.id], f"first administrator {name}")
+            await store.put_grants(tx, account.id, [first_grant(account, has_past=True)])
+            await store.drop_setup_links(tx, role)
+            await self._write(
+                None, "changed", Action.MANAGE_USERS, [account.id], f"first {role.value} {account.username}"
+            )
         return account
 
     async def seed(self, accounts: Sequence[NewUser]) -> list[User]:
-        """Make those of the accounts whose names are free (the demo's); the set-up link falls. Raises Invalid."""
+        """Make those of the accounts whose names are free (the demo's); they may see all recordings. Raises Invalid."""
         made = []
         for wanted in accounts:
             async with self._state.read() as tx:
                 taken = await store.name_is_taken(tx, normal_name(wanted.username))
             if not taken:
-                made.append(await self._create(wanted, await self._organisation(wanted.org_id, EVERYTHING), by=None))
-        async with self._state.begin() as tx:
-            await store.drop_setup_links(tx)
+                organisation = await self._organisation(wanted.org_id, EVERYTHING)
+                made.append(await self._create(dataclasses.replace(wanted, has_past=True), organisation, by=None))
+                async with self._state.begin() as tx:
+                    await store.drop_setup_links(tx, wanted.role)
         return made
 
     # --- decisions and looks -------------------------------------------------------------------------------------
@@ -777,13 +1120,12 @@ class Governance:
         """Which rows the actor may do this to. Raises Denied where the role may do it to none."""
         return scope_of(actor, action)
 
-    def decide(self, actor: Actor, action: Action, *, org_path: str) -> Decision:
-        """The decision itself, for lists of what may be done."""
-        return decide(actor, action, org_path=org_path)
+    def require(self, actor: Actor, action: Action, one: Object, *, span: Span | None = None) -> Decision:
+        """The decision, reasons apart. span: of recorded content; None: it is live, or none.
 
-    def require(self, actor: Actor, action: Action, *, org_path: str) -> Decision:
-        """The decision. Raises NotFound outside the scope, Denied where the role lacks the right."""
-        return decide(actor, action, org_path=org_path).enforce()
+        Raises NotFound outside the scope, Denied where role, hours or the reach of recordings lack the right.
+        """
+        return decide(actor, action, one, now=self._clock.now(), span=span).enforce()
 
     async def open_look(
         self,
@@ -791,11 +1133,47 @@ class Governance:
         action: Action,
         objects: Sequence[Object],
         *,
+        span: Span | None = None,
         detail: str = "",
         idle_seconds: float | None = None,
     ) -> Look:
-        """See Looks.open."""
-        return await self._looks.open(actor, action, objects, detail=detail, idle_seconds=idle_seconds)
+        """See Looks.open. span: of the content; None: it is live. Raises PurposeNeeded, ApprovalNeeded, too."""
+        because = await self._because(actor, action, objects, span)
+        look = await self._looks.open(actor, action, objects, because=because, detail=detail, idle_seconds=idle_seconds)
+        for used in (because.approval, because.unmask):
+            if used is not None:
+                await self.approvals.count_use(used)
+        return look
+
+    async def would_open(self, actor: Actor, action: Action, objects: Sequence[Object], *, span: Span | None) -> None:
+        """Decide as `open_look` does, and open nothing: for what is done later. A refusal is written. Raises as it."""
+        because = await self._because(actor, action, objects, span)
+        self._looks.check(actor, action, objects, because=because)
+
+    async def _because(self, actor: Actor, action: Action, objects: Sequence[Object], span: Span | None) -> Because:
+        because = Because(now=self._clock.now(), customs=self.customs, purpose=actor.purpose, span=span)
+        if action in FOUR_EYES and span is not None and lack(action, because) is Lack.APPROVAL:
+            found = await self.approvals.matching(actor, action, [each.id for each in objects], span)
+            because = dataclasses.replace(because, approval=found)
+        if action in SHOWS:
+            lifting = await self._unmasking(actor, objects, span)
+            if all(each.verdict is Verdict.ALLOWED for each in _may_unmask(actor, objects, lifting)):
+                because = dataclasses.replace(because, unmask=lifting.approval)
+        return because
+
+    async def _unmasking(self, actor: Actor, objects: Sequence[Object], span: Span | None) -> Because:
+        """The reasons to see these without privacy masks; its approval only where a purpose is stated, too."""
+        because = Because(now=self._clock.now(), customs=self.customs, purpose=actor.purpose, span=span)
+        if not may(actor.role, Action.UNMASK) or lack(Action.UNMASK, because) is not Lack.APPROVAL:
+            return because
+        now = self._clock.micros()
+        ids = [each.id for each in objects]
+        found = await self.approvals.matching(actor, Action.UNMASK, ids, span or Span(now, now + 1))
+        return dataclasses.replace(because, approval=found)
+
+    async def unmasking(self, actor: Actor, objects: Sequence[Object], span: Span | None) -> list[Decision]:
+        """Of each, whether the actor sees it without privacy masks now. span: of the content; None: it is live."""
+        return _may_unmask(actor, objects, await self._unmasking(actor, objects, span))
 
     async def close_look(
         self, look: Look, *, bytes: int | None = None, seconds: float | None = None, outcome: str | None = None
@@ -803,11 +1181,14 @@ class Governance:
         """See Looks.close."""
         await self._looks.close(look, bytes=bytes, seconds=seconds, outcome=outcome)
 
-    def look(
-        self, actor: Actor, action: Action, objects: Sequence[Object], *, detail: str = ""
-    ) -> AbstractAsyncContextManager[Look]:
-        """See Looks.look."""
-        return self._looks.look(actor, action, objects, detail=detail)
+    @asynccontextmanager
+    async def look(
+        self, actor: Actor, action: Action, objects: Sequence[Object], *, span: Span | None = None, detail: str = ""
+    ) -> AsyncIterator[Look]:
+        """`open_look` and its end around a block; an exception's class becomes the outcome."""
+        look = await self.open_look(actor, action, objects, span=span, detail=detail)
+        async with self._looks.closing(look):
+            yield look
 
     def serve_look(self, look_id: LookId, bytes: int) -> None:
         """See Looks.serve."""
@@ -829,19 +1210,105 @@ class Governance:
         """Write what someone changes (None: the program itself), before it takes effect. Raises Unavailable."""
         await self._write(actor, "changed", action, objects, detail)
 
+    async def note_changed_content(self, point: str, object_id: str) -> None:
+        """Write an alert: stored content is not what it was when it was sealed. Raises Unavailable."""
+        await self.ledger.append(
+            Entry(
+                kind="alert",
+                name="anwang",
+                action=Action.EXPORT.value,
+                objects=(point, object_id),
+                detail="a recording is not what it was when it was sealed",
+            )
+        )
+
+    async def note_handed(
+        self, actor: Actor, action: Action, objects: Sequence[str], detail: str, *, recipient: str, size: int
+    ) -> None:
+        """Write that a file is taken away, before its first byte. size: of what is asked for, bytes. recipient: to whom
+        it is given; "": to the actor. Raises Unavailable.
+        """
+        entry = actor_entry(
+            actor,
+            "exported",
+            action=action.value,
+            objects=tuple(objects),
+            bytes=size,
+            recipient=recipient,
+            detail=detail[:1000],
+        )
+        await self._ledger.append(entry)
+
+    async def trail(self, ids: Collection[str], *, since: int, most: int) -> Trail:
+        """What the ledger says of these (looks, objects) since a moment, oldest first, and how far it has come.
+
+        since: microseconds since 1970. most: rows; of more, the latest.
+        """
+        head, wanted = self._ledger.head, frozenset(ids)
+        rows: list[tuple[str, Row]] = []
+        place: Place | None = None
+        while True:
+            page = await self._ledger.page(
+                limit=most - len(rows),
+                place=place,
+                wanted=lambda row: row.look in wanted or not wanted.isdisjoint(row.objects),
+                since=since,
+            )
+            rows += page.rows
+            place = page.next
+            if place is None or len(rows) >= most:
+                return Trail(rows[::-1], head)
+
+    async def note_pull(self, actor: Actor, action: Action, objects: Sequence[str], detail: str) -> LookId:
+        """Write that a partner is given an answer, before it is; the pull's id, by which both sides name it.
+
+        Raises Unavailable.
+        """
+        pull = LookId(self._new_id())
+        entry = actor_entry(
+            actor,
+            "pulled",
+            action=action.value,
+            objects=tuple(objects),
+            scope=actor.scope.told(),
+            look=pull,
+            detail=detail[:1000],
+        )
+        await self._ledger.append(entry)
+        return pull
+
     async def note_export(self, actor: Actor, action: Action, detail: str) -> None:
         """Write what list someone takes away as a file, before its first byte. Raises Unavailable."""
         await self._write(actor, "exported", action, (), detail)
 
-    async def read_ledger(self, actor: Actor, *, cursor: dict[str, int] | None, limit: int, kind: str) -> LedgerPage:
+    async def read_ledger(
+        self,
+        actor: Actor,
+        *,
+        cursor: Place | None,
+        limit: int,
+        kind: str = "",
+        asked: Asked | None = None,
+    ) -> LedgerPage:
         """Rows of people in the actor's scope, latest first. Raises Denied, Unavailable (reading is written, too)."""
         scope = scope_of(actor, Action.READ_LEDGER)
         self.count_use(actor, "ledger", scope)
+        chosen = asked or Asked(kind=kind)
 
         def wanted(row: Row) -> bool:
-            return (not kind or row.kind == kind) and scope.covers(row.org or CITY_PATH)
+            return chosen.fits(row) and scope.covers_path(row.org or CITY_PATH)
 
-        return await self._ledger.page(limit=limit, cursor=cursor, wanted=wanted)
+        if self.copy is None:
+            return await self._ledger.page(limit=limit, place=cursor, wanted=wanted, since=chosen.since)
+        under = None if scope.sees_all else sorted({area.org_path for area in scope.areas if area.is_whole})
+        return await self.copy.page(chosen, under=under, limit=limit, place=cursor, wanted=wanted)
+
+    async def oversee(self, actor: Actor, span: Span) -> Report:
+        """What people in the actor's scope did. Raises Denied, Unavailable (reading is written, too)."""
+        scope = scope_of(actor, Action.READ_LEDGER)
+        self.count_use(actor, "oversight", scope)
+        waiting = 0 if self.copy is None else self.copy.behind
+        return await self._oversight.report(scope, span, waiting=waiting)
 
     async def _write(self, actor: Actor | None, kind: str, action: Action, objects: Sequence[str], detail: str) -> None:
         program = Entry(kind=kind, name="anwang")
@@ -860,6 +1327,10 @@ class Governance:
         return uuid7(self._clock.micros() // 1000)
 
 
+def _may_unmask(actor: Actor, objects: Sequence[Object], because: Because) -> list[Decision]:
+    return [decide(actor, Action.UNMASK, one, now=because.now, span=because.span, because=because) for one in objects]
+
+
 def _token(kind: str) -> str:
     return f"anw_{kind}_" + base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
 
@@ -868,30 +1339,59 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _actor(account: User, session: Session) -> Actor:
-    return Actor(
-        user_id=account.id,
-        username=account.username,
-        display_name=account.display_name,
-        role=account.role,
-        org_id=account.org_id,
-        org_name=account.org_name,
-        org_path=account.org_path,
+def _moved(grant: Grant, from_org: OrgId, to: User) -> Grant:
+    if grant.org_id != from_org:
+        return grant
+    area = dataclasses.replace(grant.area, org_path=to.org_path)
+    return dataclasses.replace(grant, org_id=to.org_id, org_name=to.org_name, area=area)
+
+
+def _sign_on(settings: Settings, sealer: Sealer, clock: Clock) -> SignOn:
+    # its libraries take a tenth of a second to read, and few use it
+    from anwang.governance.oidc import SignOn
+
+    return SignOn(settings=settings.oidc, sealer=sealer, clock=clock)
+
+
+def _is_over(account: User, now: datetime) -> bool:
+    return account.ends_at is not None and now >= account.ends_at
+
+
+def _next_change(account: User, grants: Sequence[Grant | Terms], now: datetime) -> datetime | None:
+    """When the next of the grants and agreements begins or ends, or the account."""
+    moments = [account.ends_at, *(moment for grant in grants for moment in (grant.starts_at, grant.ends_at))]
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def _next_end(account: User, grants: Sequence[Grant]) -> datetime | None:
+    ends = [account.ends_at, *(grant.ends_at for grant in grants)]
+    return min((end for end in ends if end is not None), default=None)
+
+
+async def _terms(tx: Tx, account: User) -> list[Terms]:
+    return await sharing_store.terms_of(tx, account.id) if account.is_partner else []
+
+
+def _actor(account: User, session: Session, grants: Sequence[Grant], terms: Terms | None) -> Actor:
+    return actor_for(
+        account,
+        grants,
+        terms=terms,
         session_id=session.id,
         service=session.kind is SessionKind.API_TOKEN,
+        only=session.only,
         terminal=session.terminal,
     )
 
 
-def _label(text: str, what: str) -> str:
-    label = " ".join(text.split())
-    if not 1 <= len(label) <= 100 or not label.isprintable():
-        raise Invalid(f"{what} has 1 to 100 printable characters")
-    return label
+def _token_told(account: User, only: frozenset[Action] | None) -> str:
+    good_for = "" if only is None else f", good for {', '.join(sorted(only))}"
+    return f"API token of {account.username} made{good_for}"
 
 
-def _page(found: list[T], limit: int, key: Callable[[T], str]) -> Page[T]:
-    return Page(found[:limit], key(found[limit - 1]) if len(found) > limit else None)
+def _check_service(role: Role) -> None:
+    if role in ADMINISTRATORS:
+        raise Invalid("a program is no administrator", "choose another role, or use the token of a person")
 
 
 def _no(what: str) -> NotFound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,22 +15,26 @@ from sqlalchemy import (
     LargeBinary,
     Row,
     Select,
+    SmallInteger,
     Table,
     Text,
     and_,
     delete,
     func,
     insert,
+    null,
     or_,
     select,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
+from anwang.governance.actions import Action
 from anwang.governance.ledger import Head
-from anwang.governance.model import Role, Scope, Session, SessionKind, User
+from anwang.governance.model import Role, Session, SessionKind, User
+from anwang.governance.scopes import Area, Grant, GrantId, Hours, Scope
 from anwang.kernel.errors import Conflict
-from anwang.kernel.ids import OrgId, PointId, SessionId, UserId
+from anwang.kernel.ids import OrgId, SessionId, UserId
 from anwang.stores.state import Json, Moment, Serial, State, Tx, metadata, upsert
 
 users = Table(
@@ -45,11 +49,38 @@ users = Table(
     Column("org_path", Text, nullable=False),  # copy of its path, /city/district/
     Column("password", Text, nullable=False),  # argon2id, encoded
     Column("disabled", Boolean, nullable=False),
+    Column("suspended", Text),  # why the program disabled it; NULL: it did not
     Column("created_at", Moment, nullable=False),
     Column("seen_at", Moment),  # last request with any session, to the minute; NULL: never
+    Column("ends_at", Moment),  # can't be used from then on; NULL: it can
+    Column("is_service", Boolean, nullable=False, server_default="0"),  # of a program: tokens, no password
+    Column("is_partner", Boolean, nullable=False, server_default="0"),  # of another department's program; stays so
     Column("removed_at", Moment),  # NULL: not removed
 )
 Index("ix_users_org_path", users.c.org_path)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("org_id", Text, nullable=False),  # everything below it
+    Column("org_name", Text, nullable=False),  # copy of its name
+    Column("org_path", Text, nullable=False),  # copy of its path
+    Column("departments", Json, nullable=False),  # only those of one of these codes; empty: of all
+    Column("classes", Json, nullable=False),  # point classes, likewise
+    Column("kinds", Json, nullable=False),  # kinds of points, likewise
+    Column("zones", Json, nullable=False),  # network zones, likewise
+    Column("starts_at", Moment, nullable=False),
+    Column("ends_at", Moment),  # NULL: no end
+    Column("live_days", SmallInteger),  # days with live pictures, 1 << 0 is Monday; NULL: all days and hours
+    Column("live_start", SmallInteger),  # minutes of the day; NULL with live_days
+    Column("live_end", SmallInteger),
+    Column("has_history", Boolean, nullable=False),  # whether recordings may be seen
+    Column("history_from", Moment),  # only those from then on; NULL: all
+)
+Index("ix_grants_user_id", grants.c.user_id)
+Index("ix_grants_org_id", grants.c.org_id)
 
 sessions = Table(
     "sessions",
@@ -65,6 +96,8 @@ sessions = Table(
     Column("created_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),  # last request, to the minute
     Column("expires_at", Moment, nullable=False),  # absolute end
+    Column("purpose_id", Text),  # what its person last stated; NULL: nothing, or taken back
+    Column("actions", Json),  # all that a token is good for; NULL: everything its account may do
     Column("idle_seconds", Integer),  # ends so long after seen_at; NULL: only at expires_at
     Column("ended_at", Moment),  # NULL: may still be used
     Column("ended_by", Text),  # user id of who ended it, or why it ended
@@ -76,6 +109,7 @@ setup_links = Table(
     "setup_links",
     metadata,
     Column("token_hash", LargeBinary, primary_key=True),  # SHA-256
+    Column("role", Text, nullable=False),  # of the administrator that it makes
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
 )
@@ -89,38 +123,6 @@ ledger_heads = Table(
     Column("at", Serial, nullable=False),  # its time, microseconds since 1970 UTC
 )
 
-holds = Table(
-    "holds",
-    metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7
-    Column("point_id", Text, nullable=False),
-    Column("org_path", Text, nullable=False),  # the point's organisation when the hold was made
-    Column("start_at", Moment, nullable=False),  # [start_at, end_at)
-    Column("end_at", Moment, nullable=False),
-    Column("owner_id", Text, ForeignKey("users.id"), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("review_at", Moment, nullable=False),  # someone must look at it again by then; it holds on until released
-    Column("created_at", Moment, nullable=False),
-    Column("released_at", Moment),  # NULL: it holds
-    Column("released_by", Text),
-)
-Index("ix_holds_point_id", holds.c.point_id, holds.c.end_at)
-
-deletions = Table(
-    "deletions",
-    metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7
-    Column("keeper", Text, nullable=False),  # whose objects
-    Column("at", Moment, nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("bytes", Serial, nullable=False),
-    Column("first_at", Moment, nullable=False),  # the content's span
-    Column("last_at", Moment, nullable=False),
-    Column("ids", Json, nullable=False),  # ids of the objects, at most one batch
-    Column("digest", Text, nullable=False),  # SHA-256 of the ids, as the ledger has it
-)
-Index("ix_deletions_at", deletions.c.at)
-
 
 def _user(row: Row[Any]) -> User:
     return User(
@@ -132,9 +134,72 @@ def _user(row: Row[Any]) -> User:
         org_name=row.org_name,
         org_path=row.org_path,
         disabled=row.disabled,
+        suspended=row.suspended or "",
         created_at=row.created_at,
         seen_at=row.seen_at,
+        ends_at=row.ends_at,
+        is_service=row.is_service,
+        is_partner=row.is_partner,
     )
+
+
+def _grant(row: Row[Any]) -> Grant:
+    return Grant(
+        id=GrantId(row.id),
+        org_id=OrgId(row.org_id),
+        org_name=row.org_name,
+        area=Area(
+            row.org_path,
+            departments=frozenset(row.departments),
+            classes=frozenset(row.classes),
+            kinds=frozenset(row.kinds),
+            zones=frozenset(row.zones),
+        ),
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        live=None if row.live_days is None else Hours(_days(row.live_days), row.live_start, row.live_end),
+        has_history=row.has_history,
+        history_from=row.history_from,
+    )
+
+
+def _days(bits: int) -> frozenset[int]:
+    return frozenset(day for day in range(7) if bits >> day & 1)
+
+
+async def grants_of(tx: Tx, user_id: str, *, lock: bool = False) -> list[Grant]:
+    """All grants of an account in the order in which they were given, past and future ones, too.
+
+    lock: they are about to be replaced.
+    """
+    found = select(grants).where(grants.c.user_id == user_id).order_by(grants.c.id)
+    return [_grant(row) for row in await tx.execute(found.with_for_update() if lock else found)]
+
+
+async def put_grants(tx: Tx, user_id: str, wanted: Sequence[Grant]) -> None:
+    """These are the account's grants from now on."""
+    await tx.execute(delete(grants).where(grants.c.user_id == user_id))
+    for one in wanted:
+        await tx.execute(
+            insert(grants).values(
+                id=one.id,
+                user_id=user_id,
+                org_id=one.org_id,
+                org_name=one.org_name,
+                org_path=one.area.org_path,
+                departments=sorted(one.area.departments),
+                classes=sorted(one.area.classes),
+                kinds=sorted(one.area.kinds),
+                zones=sorted(one.area.zones),
+                starts_at=one.starts_at,
+                ends_at=one.ends_at,
+                live_days=None if one.live is None else sum(1 << day for day in one.live.days),
+                live_start=None if one.live is None else one.live.start,
+                live_end=None if one.live is None else one.live.end,
+                has_history=one.has_history,
+                history_from=one.history_from,
+            )
+        )
 
 
 async def user_by_name(tx: Tx, username: str) -> tuple[User, str] | None:
@@ -169,6 +234,28 @@ async def users_page(tx: Tx, *, seen_by: Scope, query: str, after: str, limit: i
     return [_user(row) for row in rows]
 
 
+async def service_accounts(tx: Tx, *, seen_by: Scope, after: str, limit: int) -> list[User]:
+    """Programs' accounts that can be used, by user name after this one."""
+    found = select(users).where(
+        users.c.is_service.is_(True),
+        users.c.removed_at.is_(None),
+        seen_by.where(users.c.org_path),
+        users.c.username > after,
+    )
+    return [_user(row) for row in await tx.execute(found.order_by(users.c.username).limit(limit))]
+
+
+async def service_accounts_of(tx: Tx, ids: Collection[str], *, seen_by: Scope) -> list[User]:
+    """Those of the accounts that are programs' and may be seen, by id; locked until the transaction ends."""
+    found = select(users).where(
+        users.c.id.in_(list(ids)),
+        users.c.is_service.is_(True),
+        users.c.removed_at.is_(None),
+        seen_by.where(users.c.org_path),
+    )
+    return [_user(row) for row in await tx.execute(found.order_by(users.c.id).with_for_update())]
+
+
 async def name_is_taken(tx: Tx, username: str) -> bool:
     """Whether an account has or had that name."""
     return await tx.scalar(select(users.c.id).where(users.c.username == username)) is not None
@@ -191,6 +278,9 @@ async def add_user(tx: Tx, account: User, password: str) -> None:
                 password=password,
                 disabled=account.disabled,
                 created_at=account.created_at,
+                ends_at=account.ends_at,
+                is_service=account.is_service,
+                is_partner=account.is_partner,
             )
         )
     except IntegrityError:  # another process was faster
@@ -207,28 +297,32 @@ async def change_user(tx: Tx, user_id: str, **values: object) -> None:
 
 
 async def organisations_of_users(tx: Tx) -> list[OrgId]:
-    """Organisations that have accounts."""
-    return [OrgId(row.org_id) for row in await tx.execute(select(users.c.org_id).distinct())]
+    """Organisations that have accounts, or grants."""
+    both = select(users.c.org_id).union(select(grants.c.org_id))
+    return [OrgId(row.org_id) for row in await tx.execute(both)]
 
 
 async def move_users(tx: Tx, org_id: str, *, name: str, path: str) -> list[UserId]:
-    """Renew the copies of an organisation's name and path; whose accounts changed."""
-    changed = and_(users.c.org_id == org_id, or_(users.c.org_name != name, users.c.org_path != path))
-    ids = [UserId(row.id) for row in await tx.execute(select(users.c.id).where(changed))]
-    if ids:
-        await tx.execute(update(users).where(users.c.id.in_(ids)).values(org_name=name, org_path=path))
-    return ids
+    """Renew the copies of an organisation's name and path; whose accounts or grants changed."""
+    moved: set[UserId] = set()
+    for table, owner in ((users, users.c.id), (grants, grants.c.user_id)):
+        changed = and_(table.c.org_id == org_id, or_(table.c.org_name != name, table.c.org_path != path))
+        ids = {UserId(user_id) for user_id in await tx.scalars(select(owner).where(changed))}
+        if ids:
+            await tx.execute(update(table).where(changed).values(org_name=name, org_path=path))
+        moved |= ids
+    return sorted(moved)
 
 
-async def administrators(tx: Tx, *, besides: str) -> int:
-    """How many enabled administrators of the whole city there are, without this account.
+async def administrators(tx: Tx, role: Role, *, besides: str = "") -> int:
+    """How many enabled administrators of that kind the whole city has, without this account.
 
     All of them are locked in one order, so that two who remove each other at once don't both succeed.
     """
     found = (
         select(users.c.id)
         .where(
-            users.c.role == Role.ADMINISTRATOR.value,
+            users.c.role == role.value,
             users.c.org_path == "/",
             users.c.disabled.is_(False),
             users.c.removed_at.is_(None),
@@ -237,11 +331,6 @@ async def administrators(tx: Tx, *, besides: str) -> int:
         .with_for_update()
     )
     return sum(row.id != besides for row in await tx.execute(found))
-
-
-async def any_user(tx: Tx) -> bool:
-    """Whether there is an account at all."""
-    return await tx.scalar(select(users.c.id).limit(1)) is not None
 
 
 def _session(row: Row[Any]) -> Session:
@@ -253,6 +342,8 @@ def _session(row: Row[Any]) -> Session:
         name=row.name,
         terminal=row.terminal,
         agent=row.agent,
+        purpose_id=row.purpose_id or "",
+        only=None if row.actions is None else frozenset(Action(action) for action in row.actions),
         created_at=row.created_at,
         seen_at=row.seen_at,
         expires_at=row.expires_at,
@@ -269,17 +360,18 @@ def _open_sessions(now: datetime) -> Select[Any]:
             sessions.c.expires_at > now,
             users.c.disabled.is_(False),
             users.c.removed_at.is_(None),
+            or_(users.c.ends_at.is_(None), users.c.ends_at > now),
         )
     )
 
 
-async def session_by_hash(tx: Tx, token_hash: bytes, now: datetime) -> tuple[Session, User] | None:
-    """An open session and its account, for the service alone: it is what makes an actor."""
+async def session_by_hash(tx: Tx, token_hash: bytes, now: datetime) -> tuple[Session, User, list[Grant]] | None:
+    """An open session, its account and all grants of that, for the service alone: it is what makes an actor."""
     row = (await tx.execute(_open_sessions(now).where(sessions.c.token_hash == token_hash))).first()
     if row is None:
         return None
     owner = (await tx.execute(select(users).where(users.c.id == row.user_id))).one()
-    return _session(row), _user(owner)
+    return _session(row), _user(owner), await grants_of(tx, row.user_id)
 
 
 async def sessions_page(
@@ -317,9 +409,15 @@ async def add_session(tx: Tx, opened: Session, *, token_hash: bytes, source: str
             created_at=opened.created_at,
             seen_at=opened.seen_at,
             expires_at=opened.expires_at,
+            actions=null() if opened.only is None else sorted(opened.only),
             idle_seconds=idle_seconds,
         )
     )
+
+
+async def remember_purpose(tx: Tx, session_id: str, purpose_id: str | None) -> None:
+    """What the session's person looks for from now on."""
+    await tx.execute(update(sessions).where(sessions.c.id == session_id).values(purpose_id=purpose_id))
 
 
 async def count_tokens(tx: Tx, user_id: str, now: datetime) -> int:
@@ -382,23 +480,31 @@ async def forget_sessions(tx: Tx, before: datetime) -> int:
     return (await tx.execute(delete(sessions).where(old))).rowcount
 
 
-async def put_setup_link(tx: Tx, token_hash: bytes, *, now: datetime, expires_at: datetime) -> None:
-    """Keep one set-up link, in place of any before it."""
-    await tx.execute(delete(setup_links))
-    await tx.execute(insert(setup_links).values(token_hash=token_hash, created_at=now, expires_at=expires_at))
+async def put_setup_link(tx: Tx, token_hash: bytes, role: Role, *, now: datetime, expires_at: datetime) -> None:
+    """Keep a set-up link, in place of any before it for that role."""
+    await drop_setup_links(tx, role)
+    row = {"token_hash": token_hash, "role": role.value, "created_at": now, "expires_at": expires_at}
+    await tx.execute(insert(setup_links).values(**row))
 
 
-async def setup_link(tx: Tx, token_hash: bytes, now: datetime, *, lock: bool) -> datetime | None:
-    """When the link ends; None where there is none such. lock: it is about to be used up."""
-    found = select(setup_links.c.expires_at).where(
+async def setup_link(tx: Tx, token_hash: bytes, now: datetime, *, lock: bool) -> tuple[Role, datetime] | None:
+    """Whom the link makes and when it ends; None where there is none such. lock: it is about to be used up."""
+    found = select(setup_links.c.role, setup_links.c.expires_at).where(
         setup_links.c.token_hash == token_hash, setup_links.c.expires_at > now
     )
-    return (await tx.execute(found.with_for_update() if lock else found)).scalar_one_or_none()
+    row = (await tx.execute(found.with_for_update() if lock else found)).first()
+    return None if row is None else (Role(row.role), row.expires_at)
 
 
-async def drop_setup_links(tx: Tx) -> None:
-    """No link is valid any more."""
-    await tx.execute(delete(setup_links))
+async def first_account_at(tx: Tx) -> datetime | None:
+    """When the first account was made."""
+    found: datetime | None = await tx.scalar(select(func.min(users.c.created_at)))
+    return found
+
+
+async def drop_setup_links(tx: Tx, role: Role) -> None:
+    """No link for that role is valid any more."""
+    await tx.execute(delete(setup_links).where(setup_links.c.role == role.value))
 
 
 class StateHeads:
@@ -425,53 +531,3 @@ class StateHeads:
             if not changed.rowcount:
                 row = {"chain": head.chain, **values}
                 await upsert(tx, ledger_heads, [row], key_columns=["chain"], update_columns=[])
-
-
-async def add_hold(tx: Tx, **values: object) -> None:
-    """Insert a hold."""
-    await tx.execute(insert(holds).values(**values))
-
-
-async def release_hold(tx: Tx, hold_id: str, *, seen_by: Scope, now: datetime, by: str) -> bool:
-    """End a hold within the scope; whether there was one."""
-    done = await tx.execute(
-        update(holds)
-        .where(holds.c.id == hold_id, holds.c.released_at.is_(None), seen_by.where(holds.c.org_path))
-        .values(released_at=now, released_by=by)
-    )
-    return bool(done.rowcount)
-
-
-async def holds_page(tx: Tx, *, seen_by: Scope, point_id: str | None, after: str, limit: int) -> list[dict[str, Any]]:
-    """Holds that hold, by id after this one."""
-    found = select(holds).where(holds.c.released_at.is_(None), seen_by.where(holds.c.org_path), holds.c.id > after)
-    if point_id is not None:
-        found = found.where(holds.c.point_id == point_id)
-    rows = await tx.execute(found.order_by(holds.c.id).limit(limit))
-    return [dict(row._mapping) for row in rows]
-
-
-async def held_spans(tx: Tx, points: Sequence[PointId]) -> list[tuple[PointId, datetime, datetime]]:
-    """The spans that are held of these points, whoever asks: retention must see all."""
-    found = select(holds.c.point_id, holds.c.start_at, holds.c.end_at).where(
-        holds.c.released_at.is_(None), holds.c.point_id.in_(list(points))
-    )
-    return [(PointId(row.point_id), row.start_at, row.end_at) for row in await tx.execute(found)]
-
-
-async def holds_within(
-    tx: Tx, points: Sequence[PointId], *, start_at: datetime, end_at: datetime
-) -> list[dict[str, Any]]:
-    """Holds of these points that reach into [start_at, end_at); who may see the points was decided before."""
-    found = select(holds).where(
-        holds.c.released_at.is_(None),
-        holds.c.point_id.in_(list(points)),
-        holds.c.start_at < end_at,
-        holds.c.end_at > start_at,
-    )
-    return [dict(row._mapping) for row in await tx.execute(found.order_by(holds.c.start_at, holds.c.id))]
-
-
-async def add_deletion(tx: Tx, **values: object) -> None:
-    """Insert the proof of a deletion."""
-    await tx.execute(insert(deletions).values(**values))

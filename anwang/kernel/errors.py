@@ -11,6 +11,8 @@ class Kind(StrEnum):
 
     INVALID = "invalid"
     DENIED = "denied"
+    PURPOSE_NEEDED = "purpose_needed"
+    APPROVAL_NEEDED = "approval_needed"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     UNSUPPORTED = "unsupported"
@@ -18,6 +20,7 @@ class Kind(StrEnum):
     EXHAUSTED = "exhausted"
     INTERNAL = "internal"
     UNAUTHENTICATED = "unauthenticated"
+    SECOND_FACTOR_NEEDED = "second_factor_needed"
 
 
 class AnwangError(Exception):
@@ -46,10 +49,28 @@ class Unauthenticated(AnwangError):
     kind = Kind.UNAUTHENTICATED
 
 
+class SecondFactorNeeded(Unauthenticated):
+    """Name and password are right; the code of the second factor is missing or wrong."""
+
+    kind = Kind.SECOND_FACTOR_NEEDED
+
+
 class Denied(AnwangError):
     """The actor may see the object but not do this, or a purpose or an approval is missing."""
 
     kind = Kind.DENIED
+
+
+class PurposeNeeded(Denied):
+    """The actor may do this for a stated purpose."""
+
+    kind = Kind.PURPOSE_NEEDED
+
+
+class ApprovalNeeded(Denied):
+    """The actor may do this when a second person has approved it."""
+
+    kind = Kind.APPROVAL_NEEDED
 
 
 class NotFound(AnwangError):

@@ -28,6 +28,14 @@ def uuid7(unix_ms: int) -> str:
     return str(UUID(int=value))
 
 
+def made_ms(id: str) -> int:
+    """When an id of ours was made, milliseconds since 1970 UTC (RFC 9562 5.7). Raises Invalid for another kind."""
+    value = UUID(parse_uuid(id))
+    if value.version != 7:
+        raise Invalid(f"{id[:64]!r} does not say when it was made")
+    return value.int >> 80
+
+
 def parse_uuid(text: str) -> str:
     """The canonical form of an id typed by a person or a program. Raises Invalid."""
     try:

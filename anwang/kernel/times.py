@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 from anwang.kernel.errors import Invalid
 
@@ -57,7 +57,28 @@ class Span:
         """Its length in microseconds."""
         return self.end - self.start
 
+    def told(self) -> str:
+        """As an interval of two moments, `start/end` (ISO 8601)."""
+        return f"{rfc3339(from_micros(self.start))}/{rfc3339(from_micros(self.end))}"
+
     def overlap(self, other: Span) -> Span | None:
         """What both cover, or None."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Span(start, end) if start < end else None
+
+
+def civil_day(moment: datetime) -> date:
+    """The day that it is then, in Asia/Shanghai."""
+    return moment.astimezone(BEIJING).date()
+
+
+def month_span(month: str) -> Span:
+    """A month such as 2026-11 in Asia/Shanghai. Raises Invalid."""
+    try:
+        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=BEIJING)
+    except ValueError:
+        raise Invalid(f"{month[:32]!r} is not a month", "write it as 2026-11") from None
+    if not 1970 < first.year < 2200:
+        raise Invalid(f"{month[:32]!r} is out of reach", "choose a month of this century")
+    following = (first + timedelta(days=32)).replace(day=1)
+    return Span(to_micros(first), to_micros(following))

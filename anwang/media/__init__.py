@@ -13,17 +13,23 @@ if TYPE_CHECKING:
     from anwang.media.conversions import Conversions
     from anwang.media.door import UploadDoor
     from anwang.media.export import Export
+    from anwang.media.exports.jobs import ExportKeeper, Making
+    from anwang.media.exports.package import Broken, Intact, key_of, verify_package
+    from anwang.media.exports.packing import Packer
+    from anwang.media.exports.service import Exports
     from anwang.media.footage import Footage
     from anwang.media.index import SegmentIndex
     from anwang.media.keeper import RecordingKeeper
     from anwang.media.live import Feed, Lease, Streams
-    from anwang.media.looks import Look, Placed, RecordingLooks
+    from anwang.media.looks import Look, RecordingLooks
+    from anwang.media.masks.service import Masks
     from anwang.media.model import GapCause, Growing, Segment
     from anwang.media.plans import Mode, Plan, Plans
     from anwang.media.playback import Playback
     from anwang.media.plays import Play, PlayMessage, Plays, PlayStep
     from anwang.media.recorder import Recorder
     from anwang.media.reindex import Rebuilt, Reindex
+    from anwang.media.sight import Sight
     from anwang.media.signals import Signals
     from anwang.media.snapshot import DecodePool, Snapshots
     from anwang.media.timeline import Event, Hold, Timeline
@@ -31,21 +37,27 @@ if TYPE_CHECKING:
     from anwang.media.walls import Walls
 
 _HOMES = {
+    "Broken": "exports.package",
     "Child": "children",
     "Children": "children",
     "Conversions": "conversions",
     "DecodePool": "snapshot",
     "Event": "timeline",
     "Export": "export",
+    "ExportKeeper": "exports.jobs",
+    "Exports": "exports.service",
     "Feed": "live",
     "Footage": "footage",
     "GapCause": "model",
-    "Lease": "live",
     "Growing": "model",
     "Hold": "timeline",
+    "Intact": "exports.package",
+    "Lease": "live",
     "Look": "looks",
+    "Making": "exports.jobs",
+    "Masks": "masks.service",
     "Mode": "plans",
-    "Placed": "looks",
+    "Packer": "exports.packing",
     "Plan": "plans",
     "Plans": "plans",
     "Play": "plays",
@@ -54,13 +66,14 @@ _HOMES = {
     "PlayTrace": "trace",
     "Playback": "playback",
     "Plays": "plays",
+    "Rebuilt": "reindex",
+    "Recorder": "recorder",
     "RecordingKeeper": "keeper",
     "RecordingLooks": "looks",
-    "Recorder": "recorder",
-    "Rebuilt": "reindex",
     "Reindex": "reindex",
     "Segment": "model",
     "SegmentIndex": "index",
+    "Sight": "sight",
     "Signals": "signals",
     "Snapshots": "snapshot",
     "Streams": "live",
@@ -68,23 +81,31 @@ _HOMES = {
     "UploadDoor": "door",
     "Walls": "walls",
     "judge": "trace",
+    "key_of": "exports.package",
+    "verify_package": "exports.package",
 }
 __all__ = [
+    "Broken",
     "Child",
     "Children",
     "Conversions",
     "DecodePool",
     "Event",
     "Export",
+    "ExportKeeper",
+    "Exports",
     "Feed",
     "Footage",
     "GapCause",
     "Growing",
     "Hold",
+    "Intact",
     "Lease",
     "Look",
+    "Making",
+    "Masks",
     "Mode",
-    "Placed",
+    "Packer",
     "Plan",
     "Plans",
     "Play",
@@ -100,6 +121,7 @@ __all__ = [
     "Reindex",
     "Segment",
     "SegmentIndex",
+    "Sight",
     "Signals",
     "Snapshots",
     "Streams",
@@ -107,6 +129,8 @@ __all__ = [
     "UploadDoor",
     "Walls",
     "judge",
+    "key_of",
+    "verify_package",
 ]
 
 

@@ -135,6 +135,10 @@ class Hello(_Message, tag="hello"):
     viewers: str
 
 
+class Alive(_Message, tag="alive"):
+    """Once a second: the child's loop runs."""
+
+
 class Reserved(_Message, tag="reserved"):
     """The answer to Reserve. port is 0 for TCP active."""
 
@@ -223,6 +227,8 @@ class Sealed(_Message, tag="sealed"):
     height: int
     key_frames: bytes
     continues: bool
+    sha256: bytes = b""
+    """Of the whole object."""
 
 
 class Progress(_Message, tag="progress"):
@@ -288,7 +294,9 @@ class Watch(_Message, tag="watch"):
 
 
 ToChild = Reserve | Amend | Fetch | Record | Arm | Drop | Quiet | Cut | Begin | Finish | Stop | Watch
-FromChild = Hello | Reserved | Refused | Connected | FirstPacket | Ready | Flow | Done | Sealed | Progress | Lost | Odd
+FromChild = (
+    Hello | Alive | Reserved | Refused | Connected | FirstPacket | Ready | Flow | Done | Sealed | Progress | Lost | Odd
+)
 
 
 M = TypeVar("M")

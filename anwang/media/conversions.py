@@ -1,8 +1,9 @@
 """Conversions to H.264 as the main process sees them: shared, counted, bounded; each is a process of its own.
 
-A running stream is converted once, however many look at it, from its first such viewer to its last. Recordings are
-converted piece by piece as a player asks for them. Both come out of one budget, `media.transcodes`: a live viewer who
-finds it spent is refused at once, a piece waits a moment for its turn.
+A running stream is converted once, however many look at it, from its first such viewer to its last; where some see it
+with its masks drawn on and others may see it bare, once for either. Recordings are converted piece by piece as a player
+asks for them. Both come out of one budget, `media.transcodes`: a live viewer who finds it spent is refused at once, a
+piece waits a moment for its turn.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from pathlib import Path
 import msgspec
 
 from anwang.kernel.errors import Exhausted, Unavailable, Unsupported
+from anwang.kernel.ids import PointId
 from anwang.media.child.hub import QUEUED
 from anwang.media.framing import Tap
 from anwang.media.live import Lease
+from anwang.media.masks.paint import NOTHING, WHOLE, Cut, Paint
 from anwang.media.worker import Worker
 from anwang.runtime import logs
 
@@ -59,7 +62,11 @@ class Stats(msgspec.Struct):
 class Conversion:
     """One running stream that is being converted."""
 
-    def __init__(self, lease: Lease, socket: Path) -> None:
+    def __init__(self, lease: Lease, socket: Path, paint: Paint | None) -> None:
+        """paint: what is drawn; None: nothing ever."""
+        self.is_drawn = paint is not None
+        self._paint = paint or NOTHING
+        self._orders: asyncio.StreamWriter | None = None
         self.stream = lease.feed.id
         self.point = lease.feed.point
         self.tap = Tap(str(socket), lease.feed.id)
@@ -74,6 +81,8 @@ class Conversion:
         command += ["--socket", self.tap.path, "--viewer-queue", str(most_queued)]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        self._orders = process.stdin
+        self.repaint(self._paint)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self._hear(process)
@@ -82,6 +91,7 @@ class Conversion:
         except TimeoutError:
             self.stats.error = "the conversion did not start in time"
         finally:
+            self._orders = None
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -89,6 +99,12 @@ class Conversion:
             if not self.listening.done():
                 self.listening.set_exception(Unavailable(self.stats.error or "the conversion did not start"))
                 self.listening.exception()  # nobody may wait for it any more
+
+    def repaint(self, paint: Paint) -> None:
+        """Draw this from the next picture on."""
+        self._paint = paint
+        if self._orders is not None:
+            self._orders.write(msgspec.json.encode(paint) + b"\n")
 
     async def _hear(self, process: asyncio.subprocess.Process) -> bool:
         line = b"" if process.stdout is None else await process.stdout.readline()
@@ -117,7 +133,7 @@ class Conversions:
         self._run = run
         self._most_queued = most_queued
         self._numbers = itertools.count()
-        self._running: dict[str, Conversion] = {}
+        self._running: dict[tuple[str, bool], Conversion] = {}
         self._converting = 0
         self._waiting = 0
         self._freed = asyncio.Condition()
@@ -140,11 +156,13 @@ class Conversions:
         return self._cpu_before + sum(one.stats.cpu_s for one in self._running.values())
 
     @asynccontextmanager
-    async def converted(self, lease: Lease) -> AsyncIterator[Conversion]:
-        """A leased H.265 stream as H.264, for one viewer. Raises Exhausted, Unavailable."""
-        one = self._running.get(lease.feed.id)
+    async def converted(self, lease: Lease, paint: Paint | None = None) -> AsyncIterator[Conversion]:
+        """A leased stream as H.264, for one viewer. paint: what is drawn on it, None: nothing. Raises Exhausted,
+        Unavailable.
+        """
+        one = self._running.get((lease.feed.id, paint is not None))
         if one is None:
-            one = self._begin(lease)
+            one = self._begin(lease, paint)
         one.viewers += 1
         try:
             await asyncio.shield(one.listening)
@@ -152,26 +170,35 @@ class Conversions:
         finally:
             one.viewers -= 1
             if not one.viewers and one.task is not None:
-                if self._running.get(one.stream) is one:
-                    del self._running[one.stream]  # whoever comes now begins another
+                self._leave(one)  # whoever comes now begins another
                 one.task.cancel()
 
-    def _begin(self, lease: Lease) -> Conversion:
+    def repaint(self, point: PointId, paint: Paint) -> None:
+        """Draw this on a point's streams that are drawn on, from the next picture on."""
+        for one in self._running.values():
+            if one.is_drawn and one.point == point:
+                one.repaint(paint)
+
+    def _leave(self, one: Conversion) -> None:
+        key = (one.stream, one.is_drawn)
+        if self._running.get(key) is one:
+            del self._running[key]
+
+    def _begin(self, lease: Lease, paint: Paint | None) -> Conversion:
         if self.used >= self.most:
             self.refused += 1
             raise Exhausted(
                 f"all {self.most} conversions to H.264 are in use",
-                "close another converted picture, use a browser with H.265, or raise media.transcodes",
+                "close another converted or masked picture, or raise media.transcodes",
             )
-        one = Conversion(lease, self._run / f"convert-{next(self._numbers)}.sock")
-        self._running[one.stream] = one
+        one = Conversion(lease, self._run / f"convert-{next(self._numbers)}.sock", paint)
+        self._running[one.stream, one.is_drawn] = one
         one.task = asyncio.create_task(one.run(lease.feed.child.viewers, self._most_queued))
         one.task.add_done_callback(lambda task: self._ended(one))
         return one
 
     def _ended(self, one: Conversion) -> None:
-        if self._running.get(one.stream) is one:
-            del self._running[one.stream]
+        self._leave(one)
         self._cpu_before += one.stats.cpu_s
         if one.task is not None and not one.task.cancelled() and (error := one.task.exception()) is not None:
             log.error("a conversion failed", stream=one.stream, error=repr(error))
@@ -186,15 +213,16 @@ class Conversions:
 
     # --- recordings
 
-    async def piece(self, init: bytes, data: bytes) -> bytes:
+    async def piece(self, init: bytes, data: bytes, paint: Paint = NOTHING, cut: Cut = WHOLE) -> bytes:
         """Fragments of a recording as H.264, or the init part that fits them where data is empty.
 
+        paint: what is drawn on each picture. cut: what of it is wanted, which may be nothing.
         Raises Exhausted, Unavailable, Unsupported.
         """
         await self._take_turn()
         self._converting += 1
         try:
-            answer = await self._ask(msgspec.msgpack.encode([init, data]))
+            answer = await self._ask(msgspec.msgpack.encode([init, data, paint, cut]))
         finally:
             self._converting -= 1
             self._tell_freed()

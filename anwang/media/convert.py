@@ -1,11 +1,13 @@
-"""H.265 made into H.264 for browsers that lack it: the only place where video is encoded, in a process of its own.
+"""Video made into H.264, for browsers without H.265 and for what must be drawn on it: the only place where video is
+encoded, in a process of its own.
 
     python -m anwang.media.convert --source S --stream ID --socket P    a running stream, for its viewers at P
     python -m anwang.media.convert                                      pieces of recordings, as a `worker`
 
 A conversion uses at most one core. It keeps times and key frames, passes AAC through, and encodes with the quickest
 settings of x264, of which the same picture size always gives the same parameter sets: so one init part fits all pieces
-of a segment.
+of a segment. What is drawn on a running stream comes as lines of JSON (`Paint`) on standard input, the first before
+anything is shown; each later one counts from the next picture on, and nothing from before it is given to new viewers.
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ from anwang.kernel.errors import AnwangError, Unsupported, WireError
 from anwang.media.child.hub import QUEUED, Outlet, Viewer
 from anwang.media.control import FrameKind
 from anwang.media.framing import frames
+from anwang.media.masks.drawing import Painter
+from anwang.media.masks.paint import NOTHING, WHOLE, Cut, Paint, fitting
 from anwang.media.worker import confine, serve
 from anwang.wire import h26x
 from anwang.wire.fmp4 import Fragment, Fragmenter, Init, RunAt, Track, read_movie, scan
 from anwang.wire.units import CLOCK_HZ, Codec, Kind, Unit
 
-LARGEST = (1920, 1088)
-"""Larger pictures are made smaller: the cost of a conversion is bounded."""
 MOST_WAITING = 50
 """Fragments that may wait for the encoder, about two seconds; beyond, it goes on at the next key frame."""
 MOST_AT_START = 1000
@@ -53,25 +55,44 @@ NICE = 5
 _TIME_BASE = Fraction(1, CLOCK_HZ)
 
 
-class Converter:
-    """One stream: fragments of H.265 in, init part and fragments of H.264 out."""
+DECODERS = {Codec.H264: "h264", Codec.H265: "hevc"}
 
-    def __init__(self, init: bytes) -> None:
-        """init: of the H.265 stream. Raises WireError, Unsupported."""
+
+class Converter:
+    """One stream: fragments of H.265 or H.264 in, init part and fragments of H.264 out, with the paint on each
+    picture.
+    """
+
+    def __init__(self, init: bytes, paint: Paint = NOTHING, cut: Cut = WHOLE) -> None:
+        """init: of the stream that comes in. Raises WireError, Unsupported."""
         self._movie = read_movie(init)
         video = self._movie.track(Kind.VIDEO)
-        if video is None or video.sets is None or video.sets.codec is not Codec.H265:
-            raise Unsupported("this stream has no H.265 video")
+        if video is None or video.sets is None or video.sets.codec not in DECODERS:
+            raise Unsupported("this stream has no H.264 or H.265 video")
         self._video: Track = video
-        self._sound = self._movie.track(Kind.AUDIO)
+        self._codec = video.sets.codec
+        self._sound = self._movie.track(Kind.AUDIO) if cut.with_sound else None
         self._sets = b"".join(b"\0\0\0\1" + nal for nal in video.sets)
-        self._decoder = _decoder()
+        self._decoder = _decoder(self._codec)
         self._encoder: VideoCodecContext | None = None
         self._fragmenter: Fragmenter | None = None
+        self._size = cut.size
+        self._within = cut.within_90k or (-(1 << 62), 1 << 62)
+        self._paint = paint
+        self._painter: Painter | None = None
+        self._wants_key = False
+        self._shown_90k = -(1 << 62)
+
+    def repaint(self, paint: Paint) -> None:
+        """Draw this from the next picture on, which is a key frame."""
+        self._paint, self._painter, self._wants_key = paint, None, True
+
+    def _fitting(self, width: int, height: int) -> tuple[int, int]:
+        return self._size or fitting(width, height)
 
     def opening(self) -> Init:
         """The init part that all of this stream's output begins with."""
-        encoder = _encoder(*fitting(self._video.width, self._video.height))
+        encoder = _encoder(*self._fitting(self._video.width, self._video.height))
         grey = VideoFrame(encoder.width, encoder.height, "yuv420p")
         grey.pts, grey.time_base = 0, _TIME_BASE
         for plane in grey.planes:
@@ -104,7 +125,7 @@ class Converter:
 
     def skip(self) -> None:
         """Something was left out; the next fragment begins with a key frame."""
-        self._decoder = _decoder()
+        self._decoder = _decoder(self._codec)
 
     def _packets(self, fragment: bytes, run: RunAt) -> Iterator[AvPacket]:  # type: ignore[type-arg]  # generic in stubs only
         time = run.decode_time
@@ -121,13 +142,22 @@ class Converter:
     def _pictures(self, pictures: list[VideoFrame]) -> list[Init | Fragment]:
         out: list[Init | Fragment] = []
         for picture in pictures:
-            size = fitting(picture.width, picture.height)
+            at = self._shown_90k + 1 if picture.pts is None else picture.pts
+            if at <= self._shown_90k or not self._within[0] <= at < self._within[1]:
+                continue  # a decoder that only then learns that pictures are reordered gives some too late
+            self._shown_90k = at
+            size = self._fitting(picture.width, picture.height)
             if self._encoder is None or (self._encoder.width, self._encoder.height) != size:
-                self._encoder = _encoder(*size)
+                self._encoder, self._painter = _encoder(*size), None
             ready = picture.reformat(*size, format="yuv420p")
-            ready.pts, ready.time_base = picture.pts, _TIME_BASE
+            if self._paint:
+                self._painter = self._painter or Painter(self._paint, *size)
+                self._painter.planes(ready, at * 100 // 9)
             # a viewer can begin wherever it could before
-            ready.pict_type = PictureType.I if picture.key_frame else PictureType.NONE
+            is_key = picture.key_frame or self._wants_key
+            ready.pts, ready.time_base = at, _TIME_BASE
+            ready.pict_type = PictureType.I if is_key else PictureType.NONE
+            self._wants_key = False
             out += self._packed(self._encoder.encode(ready))
         return out
 
@@ -140,33 +170,26 @@ class Converter:
         return out
 
     def _hear(self, fragment: bytes, run: RunAt, sound: Track) -> list[Init | Fragment]:
-        if self._fragmenter is None or sound.aac is None:
+        pts = sound.to_90k(run.decode_time)
+        if self._fragmenter is None or sound.aac is None or not self._within[0] <= pts < self._within[1]:
             return []
         frames = b"".join(
             sound.aac.adts(sample.size) + fragment[sample.offset : sample.offset + sample.size]
             for sample in run.samples
         )
-        pts = sound.to_90k(run.decode_time)
         return self._fragmenter.push(Unit(kind=Kind.AUDIO, codec=Codec.AAC, data=frames, pts_90k=pts))
 
     def _made(self, start_90k: int) -> Fragmenter:
         return Fragmenter(start_90k=start_90k, audio=self._sound.aac if self._sound is not None else None)
 
 
-def fitting(width: int, height: int) -> tuple[int, int]:
-    """The size of the picture made from one of this size: even, and not above LARGEST."""
-    scale = min(1.0, LARGEST[0] / max(width, 1), LARGEST[1] / max(height, 1))
-    if scale == 1.0 and not (width | height) & 1:
-        return width, height
-    return max(16, round(width * scale) // 2 * 2), max(16, round(height * scale) // 2 * 2)
-
-
-def _decoder() -> VideoCodecContext:
-    made = av.CodecContext.create("hevc", "r")
+def _decoder(codec: Codec) -> VideoCodecContext:
+    made = av.CodecContext.create(DECODERS[codec], "r")
     if not isinstance(made, VideoCodecContext):
-        raise Unsupported("this FFmpeg decodes no H.265")
+        raise Unsupported(f"this FFmpeg decodes no {DECODERS[codec]}")
     made.thread_count, made.thread_type = 1, ThreadType.NONE
-    made.flags |= Flags.low_delay
+    if codec is Codec.H265:  # with H.264 it would give reordered pictures in the order in which they were decoded
+        made.flags |= Flags.low_delay
     return made
 
 
@@ -220,9 +243,11 @@ class Stats(msgspec.Struct):
 class Stream:
     """Takes a stream from a media child and gives it to viewers of its own."""
 
-    def __init__(self, source: str, stream: str) -> None:
+    def __init__(self, source: str, stream: str, paint: Paint) -> None:
         self._source = source
         self._stream = stream
+        self._paint = paint
+        self._converter: Converter | None = None
         self.outlet = Outlet()
         self.stats = Stats()
         self._waiting: deque[tuple[FrameKind, bytes]] = deque()
@@ -235,7 +260,6 @@ class Stream:
     async def run(self) -> None:
         """Until the source ends. Raises Unavailable, WireError, Unsupported, FFmpegError."""
         reading = asyncio.create_task(self._read())
-        converter: Converter | None = None
         try:
             while True:
                 while self._waiting:
@@ -243,9 +267,9 @@ class Stream:
                     if kind is FrameKind.TEXT:
                         self._hello = json.loads(data)
                     elif kind is FrameKind.INIT:
-                        converter = Converter(data)
-                    elif converter is not None:
-                        self._convert(converter, data, is_key=kind is FrameKind.KEY)
+                        self._converter = Converter(data, self._paint)
+                    elif self._converter is not None:
+                        self._convert(self._converter, data, is_key=kind is FrameKind.KEY)
                     await asyncio.sleep(0)
                 self._has_caught_up = self._has_caught_up or self.stats.frames > 0
                 if reading.done():
@@ -257,6 +281,13 @@ class Stream:
         finally:
             reading.cancel()
             self.outlet.end()
+
+    def repaint(self, paint: Paint) -> None:
+        """Draw this from now on."""
+        self._paint = paint
+        self.outlet.forget()
+        if self._converter is not None:
+            self._converter.repaint(paint)
 
     async def _read(self) -> None:
         async for kind, data in frames(self._source, self._stream):
@@ -315,8 +346,13 @@ class Stream:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    stream = Stream(arguments.source, arguments.stream)
+    orders = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    first = await orders.readline()
+    if not first:
+        return
+    stream = Stream(arguments.source, arguments.stream, msgspec.json.decode(first, type=Paint))
     path: str = arguments.socket
     _remove(path)
     find = {arguments.stream: stream.outlet}.get
@@ -325,7 +361,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     running = asyncio.create_task(stream.run())
     loop.add_signal_handler(signal.SIGTERM, running.cancel)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent decides when to stop
-    orphaned = asyncio.create_task(_parent_ended())
+    orphaned = asyncio.create_task(_obey(orders, stream))
     try:
         while not running.done() and not orphaned.done():
             print(msgspec.json.encode(stream.measured()).decode(), flush=True)
@@ -345,11 +381,10 @@ def _remove(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-async def _parent_ended() -> None:
-    """Our standard input ends with the process that started us."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+async def _obey(orders: asyncio.StreamReader, stream: Stream) -> None:
+    """What to draw, until our standard input ends with the process that started us."""
+    while line := await orders.readline():
+        stream.repaint(msgspec.json.decode(line, type=Paint))
 
 
 # --- pieces of recordings --------------------------------------------------------------------------------------------
@@ -360,6 +395,8 @@ class Piece(msgspec.Struct, array_like=True):
 
     init: bytes
     data: bytes
+    paint: Paint = NOTHING
+    cut: Cut = WHOLE
 
 
 class Converted(msgspec.Struct, array_like=True):
@@ -369,19 +406,19 @@ class Converted(msgspec.Struct, array_like=True):
     data: bytes = b""
 
 
-def convert(init: bytes, data: bytes) -> bytes:
+def convert(piece: Piece) -> bytes:
     """The init part, or the fragments of a piece, as H.264. Raises WireError, Unsupported, FFmpegError."""
-    converter = Converter(init)
+    converter = Converter(piece.init, piece.paint, piece.cut)
     opening = converter.opening()
-    if not data:
+    if not piece.data:
         return opening.data
     out: list[bytes] = []
-    for one in [*converter.push(data), *converter.flush()]:
+    for one in [*converter.push(piece.data), *converter.flush()]:
         if isinstance(one, Fragment):
             out.append(one.data)
         elif one.data != opening.data:
             raise Unsupported("the picture's size changes inside a segment")
-    if not out:
+    if not out and piece.cut.within_90k is None:
         raise WireError("no picture could be decoded")
     return b"".join(out)
 
@@ -389,7 +426,7 @@ def convert(init: bytes, data: bytes) -> bytes:
 def _answer(body: bytes) -> bytes:
     piece = msgspec.msgpack.decode(body, type=Piece)
     try:
-        answer = Converted("", convert(piece.init, piece.data))
+        answer = Converted("", convert(piece))
     except Exception as err:  # whatever it is, it is an answer, and the next request is another
         answer = Converted(f"{type(err).__name__}: {err}"[:300])
     return msgspec.msgpack.encode(answer)

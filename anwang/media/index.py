@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -72,6 +72,7 @@ segment = Table(
     Column("device_start_us", BigInteger),  # what the device's clock said; NULL: unknown
     Column("key", Text),  # object key; NULL: what model.segment_key makes of the row
     Column("key_frames", LargeBinary, nullable=False),  # model.pack_key_frames
+    Column("sha256", LargeBinary(32)),  # of the whole object when it was sealed; NULL: nobody computed it
 )
 sa.Index("uq_segment_id", segment.c.id, unique=True)
 # listing reads this and never the rows; `continues` is here because joining spans needs it
@@ -140,7 +141,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A segment as retention sees it: no key frames, no blobs."""
+    """A segment as retention sees it: no key frames. sha256: see Segment."""
 
     id: SegmentId
     point: PointId
@@ -149,6 +150,7 @@ class Stored:
     start_us: int
     end_us: int
     size_bytes: int
+    sha256: str
 
 
 def join(spans: Iterable[tuple[int, int]], *, within: int = 0) -> list[tuple[int, int]]:
@@ -388,21 +390,51 @@ class SegmentIndex:
         async with self._state.read() as tx:
             return list((await tx.execute(sa.select(feed.c.point).distinct().order_by(feed.c.point))).scalars())
 
+    async def planned_points(self, *, limit: int, after: PointId | None = None) -> list[PointId]:
+        """Points that were recorded, or missed in a plan, in order; at most `limit` of those behind this one."""
+        found: set[PointId] = set()
+        async with self._state.read() as tx:
+            for column in (feed.c.point, gap.c.point):  # each by its own index, and no union of millions of rows
+                query = sa.select(column).where(column > (after or "")).distinct().order_by(column).limit(limit)
+                found |= set((await tx.execute(query)).scalars())
+        return sorted(found)[:limit]
+
     async def last_end(self, points: Sequence[PointId]) -> dict[PointId, int]:
         """When each point's newest recording ends; points without any are missing."""
-        newest = sa.select(day.c.feed, sa.func.max(day.c.day).label("day")).group_by(day.c.feed).subquery()
-        query = (
-            sa.select(feed.c.point, day.c.day, day.c.spans)
-            .join(newest, newest.c.feed == feed.c.number)
-            .join(day, (day.c.feed == newest.c.feed) & (day.c.day == newest.c.day))
-        )
         ends: dict[PointId, int] = {}
+        for point, when, spans in await self._days_at(points, sa.func.max):
+            ends[point] = max(when * DAY_US + spans[-1][1] * 1000, ends.get(point, 0))
+        return ends
+
+    async def first_start(self, points: Sequence[PointId]) -> dict[PointId, int]:
+        """When each point's oldest recording begins; points without any are missing."""
+        starts: dict[PointId, int] = {}
+        for point, when, spans in await self._days_at(points, sa.func.min):
+            start = when * DAY_US + spans[0][0] * 1000
+            starts[point] = min(start, starts.get(point, start))
+        return starts
+
+    async def _days_at(
+        self, points: Sequence[PointId], end: Callable[[Any], sa.Function[Any]]
+    ) -> list[tuple[PointId, int, list[tuple[int, int]]]]:
+        """(point, day, spans) of the first or last day of each feed of these points."""
+        found: list[tuple[PointId, int, list[tuple[int, int]]]] = []
         async with self._state.read() as tx:
             for some in _chunks(list(points)):
-                for point, when, packed in await tx.execute(query.where(feed.c.point.in_(some))):
-                    end = when * DAY_US + _unpack_spans(packed)[-1][1] * 1000
-                    ends[point] = max(end, ends.get(point, 0))
-        return ends
+                feeds = sa.select(feed.c.number).where(feed.c.point.in_(some))
+                edge = (
+                    sa.select(day.c.feed, end(day.c.day).label("day"))
+                    .where(day.c.feed.in_(feeds))
+                    .group_by(day.c.feed)
+                    .subquery()
+                )
+                query = (
+                    sa.select(feed.c.point, day.c.day, day.c.spans)
+                    .join(edge, edge.c.feed == feed.c.number)
+                    .join(day, (day.c.feed == edge.c.feed) & (day.c.day == edge.c.day))
+                )
+                found += [(point, when, _unpack_spans(packed)) for point, when, packed in await tx.execute(query)]
+        return found
 
     async def get(self, id: SegmentId) -> Segment | None:
         """A segment by its id."""
@@ -485,11 +517,25 @@ class SegmentIndex:
                         .limit(limit)
                     )
                     if after is not None:
-                        mark = sa.tuple_(sa.literal(after[0]), sa.literal(_pack_id(after[1]), LargeBinary))
-                        query = query.where(sa.tuple_(segment.c.start_us, segment.c.id) > mark)
+                        query = query.where(_behind(after))
                     found += [_to_stored(row) for row in (await tx.execute(query)).all()]
         found.sort(key=lambda one: (one.start_us, one.id))
         return found[:limit]
+
+    async def reaching(
+        self, point: PointId, span: Span, *, limit: int, after: tuple[int, SegmentId] | None = None
+    ) -> list[Stored]:
+        """Segments of all streams of a point that reach into the span, oldest first; behind this one (start, id)."""
+        query = (
+            _stored()
+            .where(feed.c.point == point, segment.c.start_us < span.end, segment.c.end_us > span.start)
+            .order_by(segment.c.start_us, segment.c.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(_behind(after))
+        async with self._state.read() as tx:
+            return [_to_stored(row) for row in (await tx.execute(query)).all()]
 
     # --- garbage -----------------------------------------------------------------------------------------------------
 
@@ -553,6 +599,7 @@ def _row(one: Segment, feed_number: int, coding_number: int) -> dict[str, object
         "device_start_us": one.device_start_us,
         "key": None if one.key == segment_key(one.point, one.stream, one.start_us, one.id) else one.key,
         "key_frames": pack_key_frames(one.key_frames),
+        "sha256": bytes.fromhex(one.sha256) or None,
     }
 
 
@@ -571,8 +618,14 @@ def _whole() -> sa.Select[Any]:
     )
 
 
+def _behind(place: tuple[int, SegmentId]) -> sa.ColumnElement[bool]:
+    """Whether a segment comes after this start and id."""
+    mark = sa.tuple_(sa.literal(place[0]), sa.literal(_pack_id(place[1]), LargeBinary))
+    return sa.tuple_(segment.c.start_us, segment.c.id) > mark
+
+
 def _stored() -> sa.Select[Any]:
-    columns = ("id", "feed", "start_us", "end_us", "size_bytes", "key")
+    columns = ("id", "feed", "start_us", "end_us", "size_bytes", "key", "sha256")
     chosen = [segment.c[name] for name in columns]
     return sa.select(*chosen, feed.c.point, feed.c.stream).join(feed, feed.c.number == segment.c.feed)
 
@@ -618,6 +671,7 @@ def _to_segment(row: Row[Any]) -> Segment:
         key_frames=unpack_key_frames(row.key_frames),
         device_start_us=row.device_start_us,
         continues=bool(row.continues),
+        sha256=(row.sha256 or b"").hex(),
     )
 
 
@@ -632,6 +686,7 @@ def _to_stored(row: Row[Any]) -> Stored:
         start_us=row.start_us,
         end_us=row.end_us,
         size_bytes=row.size_bytes,
+        sha256=(row.sha256 or b"").hex(),
     )
 
 

@@ -9,21 +9,27 @@ ever points to nothing, and no object is forgotten.
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from anwang.governance import Deleted, Expirable, Rules
-from anwang.kernel.errors import Unavailable
-from anwang.kernel.ids import PointId, SegmentId
+from anwang.governance import Deleted, Expirable, Rules, Short
+from anwang.kernel.errors import Invalid, Unavailable
+from anwang.kernel.ids import PointId, SegmentId, made_ms
 from anwang.kernel.times import Span, to_micros
-from anwang.media.index import MOST_ROWS, SegmentIndex
+from anwang.media.index import DAY_US, MOST_ROWS, SegmentIndex, Stored
+from anwang.media.model import GapCause
+from anwang.media.plans import Plans, planned
+from anwang.media.timeline import NOTICE_US, Missing, explain
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 
 log = logs.get(__name__)
 
 MOST_FAILED = 3
+YIELD_POINTS = 5000
 
 
 class Deletes(Protocol):
@@ -44,6 +50,7 @@ class RecordingKeeper:
         clock: Clock,
         rules: Rules,
         class_of: Callable[[PointId], int],
+        plans: Plans,
     ) -> None:
         """class_of: the class 1, 2 or 3 of a point; of one that the registry has forgotten, the class to go by."""
         self.name = "recordings"
@@ -52,23 +59,67 @@ class RecordingKeeper:
         self._clock = clock
         self._rules = rules
         self._class_of = class_of
+        self._plans = plans
+        self._cutoffs: tuple[datetime, dict[PointId, int]] | None = None
 
     async def expired(self, now: datetime, limit: int, after: Expirable | None) -> Sequence[Expirable]:
         """See Keeper: segments that ended before their class's limit, oldest first."""
-        classes = {point: self._class_of(point) for point in await self._index.points()}
         place = None if after is None else (after.span.start, SegmentId(after.id))
-        limits = {number: to_micros(self._rules.expires_before(number, now)) for number in set(classes.values())}
-        cutoffs = {point: limits[number] for point, number in classes.items()}
-        return [
-            Expirable(
-                id=one.id,
-                point=one.point,
-                point_class=classes[one.point],
-                span=Span(one.start_us, one.end_us),
-                bytes=one.size_bytes,
-            )
-            for one in await self._index.older_than(cutoffs, limit=limit, after=place)
-        ]
+        found = await self._index.older_than(await self._cutoffs_at(now, after), limit=limit, after=place)
+        return [_expirable(one, self._class_of(one.point)) for one in found]
+
+    async def _cutoffs_at(self, now: datetime, after: Expirable | None) -> dict[PointId, int]:
+        """The limit of each point. A run asks for one moment again and again: its first batch reckons them."""
+        if after is None or self._cutoffs is None or self._cutoffs[0] != now:
+            cutoffs: dict[PointId, int] = {}
+            for number, point in enumerate(await self._index.points(), 1):
+                cutoffs[point] = to_micros(self._rules.expires_before(self._class_of(point), now, point))
+                if number % YIELD_POINTS == 0:
+                    await asyncio.sleep(0)  # a city has half a million
+            self._cutoffs = now, cutoffs
+        return self._cutoffs[1]
+
+    async def within(self, point: PointId, span: Span, limit: int, after: Expirable | None) -> Sequence[Expirable]:
+        """See Keeper: of every stream of the point."""
+        place = None if after is None else (after.span.start, SegmentId(after.id))
+        number = self._class_of(point)
+        return [_expirable(one, number) for one in await self._index.reaching(point, span, limit=limit, after=place)]
+
+    async def short(self, now: datetime, limit: int, after: PointId | None) -> tuple[Sequence[Short], PointId | None]:
+        """See Keeper: points whose plan wanted recordings for longer than a day before their oldest."""
+        points = await self._index.planned_points(limit=limit, after=after)
+        if not points:
+            return [], None
+        until = to_micros(now)
+        begins = {point: self._wanted_since(point, now) for point in points}
+        span = Span(min(begins.values()), until)
+        plans = await self._plans.of(points, span)
+        oldest = await self._index.first_start(points)
+        found: list[Short] = []
+        for point in points:
+            wanted = planned(plans[point], Span(min(begins[point], until), until))
+            since = oldest.get(point, until)
+            if wanted and since - wanted[0].start > DAY_US:
+                missing = Span(wanted[0].start, since)
+                gaps = (await self._index.gaps([point], missing))[point]
+                found.append(
+                    Short(
+                        point=point,
+                        point_class=self._class_of(point),
+                        since_us=since,
+                        wanted_us=missing.start,
+                        why=_most(explain([missing], wanted, gaps, notice_us=NOTICE_US)),
+                    )
+                )
+        return found, points[-1] if len(points) == limit else None
+
+    def _wanted_since(self, point: PointId, now: datetime) -> int:
+        """No content of before is owed: the minimum of its class, and no longer than the registry knows the point."""
+        least = to_micros(now - self._rules.rule(self._class_of(point), point).minimum)
+        try:
+            return max(least, made_ms(point) * 1000)
+        except Invalid:  # not of ours: it does not say since when it is known
+            return least
 
     async def delete(self, items: Sequence[Expirable]) -> Deleted:
         """See Keeper; in the module's order. Objects that cannot be deleted now are deleted by `sweep`."""
@@ -114,3 +165,23 @@ class RecordingKeeper:
                     break
         await self._index.forget_trash(gone)
         return len(keys) - len(gone)
+
+
+def _expirable(one: Stored, point_class: int) -> Expirable:
+    return Expirable(
+        id=one.id,
+        point=one.point,
+        point_class=point_class,
+        span=Span(one.start_us, one.end_us),
+        bytes=one.size_bytes,
+        sha256=one.sha256,
+    )
+
+
+def _most(missing: Sequence[Missing]) -> str:
+    """The cause of the most of it."""
+    micros: Counter[str] = Counter()
+    for one in missing:
+        if one.cause is not GapCause.NOT_PLANNED:
+            micros[one.cause.value] += one.end_us - one.start_us
+    return micros.most_common(1)[0][0] if micros else GapCause.UNKNOWN.value

@@ -29,6 +29,7 @@ from anwang.kernel.errors import AnwangError, Exhausted, Internal, Unavailable, 
 from anwang.kernel.ids import PlayId, PointId, uuid7
 from anwang.media.children import Child, Children
 from anwang.media.control import (
+    Alive,
     Amend,
     Arm,
     Connected,
@@ -88,6 +89,7 @@ class Feed:
     started: asyncio.Future[Ready]
     leases: int = 0
     dialog: str = ""
+    is_fetched: bool = False
     ready: Ready | None = None
     flow: Flow | None = None
     first_packet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,6 +106,11 @@ class Feed:
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     """The device says that it has sent all of the recording."""
     file_bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called from one play to the next."""
+        return _called(self.address, self.stream)
 
     @property
     def point(self) -> PointId:
@@ -285,7 +292,7 @@ class Streams:
             case Progress():
                 self._seals.progress(message)
                 return
-            case Hello() | Reserved() | Refused():
+            case Hello() | Alive() | Reserved() | Refused():
                 return
             case _:
                 feed = self._by_id.get(message.stream)
@@ -326,9 +333,18 @@ class Streams:
             return
         self._finish(feed, GapCause.STREAM_LOST, "the device ended the stream")
 
+    def darken(self, point: PointId) -> None:
+        """Nothing of a point is shown or recorded any more."""
+        for feed in [feed for feed in self._by_id.values() if feed.point == point]:
+            self._finish(feed, GapCause.OPEN_FAILED, "no camera may stand at this place")
+
     async def child_died(self, child: Child) -> None:
         """All feeds of a child are over. Given to Children as on_death."""
-        for feed in [f for f in self._by_id.values() if f.child is child]:
+        carried = [f for f in self._by_id.values() if f.child is child]
+        # FFmpeg reads each fetched stream in a thread of its own: a fault there may be of any of them
+        at_work = [f for f in carried if f.id == child.at_work or (child.has_crashed and f.is_fetched)]
+        self._children.blame(f.name for f in at_work)
+        for feed in carried:
             self._finish(feed, GapCause.CHILD_DIED, f"media process {child.number} ended")
 
     async def stop(self) -> None:
@@ -353,7 +369,9 @@ class Streams:
             clock=self._clock,
         )
         trace.step(Step.ASKED, why)
-        child = await self._children.living(self.load)
+        child = await self._children.living(self.load, _called(address, stream))
+        if child.is_apart:
+            trace.notice("apart", "media processes ended while they handled this stream, so it has one of its own")
         started: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         started.add_done_callback(
             lambda f: f.cancelled() or f.exception()
@@ -462,7 +480,7 @@ class Streams:
         )
 
     async def _fetch(self, feed: Feed, pull: Pull) -> None:
-        feed.dialog = pull.dialog
+        feed.dialog, feed.is_fetched = pull.dialog, True
         await feed.child.ask(
             lambda ref: Fetch(
                 ref=ref,
@@ -534,6 +552,8 @@ class Streams:
         self._on_play(feed.trace)
         if feed.child.alive:
             feed.child.send(Drop(stream=feed.id, why=cause.value))
+            if feed.child.is_apart and self.load(feed.child) == 0:
+                self._spawn(self._children.dismiss(feed.child))
         if feed.dialog:
             self._spawn(self._hang_up(feed))
 
@@ -558,6 +578,10 @@ class Streams:
 def _served(address: Address, stream: Stream) -> Stream:
     """The stream that the point has for one that is asked for: feeds are shared by what comes in, not by the wish."""
     return stream if stream in address.streams else address.streams[0]
+
+
+def _called(address: Address, stream: Stream) -> str:
+    return f"{address.point} {stream}"
 
 
 def _nowhere(feed: Feed) -> Receiver:

@@ -106,6 +106,8 @@ class Segment:
     device_start_us: int | None = None
     continues: bool = False
     """Whether the first frame follows the previous segment's last one without a break."""
+    sha256: str = ""
+    """Of the whole object, as it was when it was sealed, in hexadecimal; empty where nobody computed it."""
 
 
 def segment_key(point: PointId, stream: str, start_us: int, segment: SegmentId) -> str:

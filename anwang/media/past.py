@@ -20,11 +20,11 @@ from anwang.kernel.errors import AnwangError, Conflict, Invalid, NotFound, Unava
 from anwang.kernel.ids import PointId
 from anwang.kernel.times import parse_rfc3339, rfc3339
 from anwang.media.control import Begin, Cut, FrameKind, Quiet
-from anwang.media.framing import frames
 from anwang.media.live import Feed, Lease, Streams
 from anwang.media.watch import LONGEST_REPORT, Socket, Watched
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
+from anwang.wire.fmp4 import with_comment
 from anwang.wire.units import CLOCK_HZ
 
 log = logs.get(__name__)
@@ -37,6 +37,7 @@ SETTLE_SECONDS, LOOK_SECONDS = 2.0, 3.0
 STILL_FRAMES = 12
 #: a download without the device's word is whole where so little is missing
 WHOLE_WITHIN_SECONDS = 3.0
+Source = Callable[[Lease], AsyncIterator[tuple[FrameKind, bytes]]]
 _WONT = (Unsupported, Unavailable, Conflict, NotFound)
 """What a device answers that can't be steered inside its call."""
 
@@ -57,10 +58,19 @@ class DevicePlayback:
     """One viewer's playback from a device."""
 
     def __init__(
-        self, socket: Socket, streams: Streams, clock: Clock, wanted: Wanted, serve: Callable[[int], None]
+        self,
+        socket: Socket,
+        streams: Streams,
+        clock: Clock,
+        wanted: Wanted,
+        serve: Callable[[int], None],
+        source: Source,
     ) -> None:
-        """serve: told how many bytes go out, before they do; where it raises Denied they don't."""
+        """serve: told how many bytes go out, before they do; where it raises Denied they don't. source: what of a
+        leased recording the viewer is shown.
+        """
         self._serve = serve
+        self._source = source
         self._socket = socket
         self._streams = streams
         self._clock = clock
@@ -256,12 +266,13 @@ class DevicePlayback:
         feed = lease.feed
         lease.close()
         complete = feed.sent.is_set()
-        self.seen.outcome = feed.detail or "the device ended the recording"
+        said = error.reason if isinstance(error, AnwangError) else feed.detail
+        self.seen.outcome = said or "the device ended the recording"
         await self._tell({"ended": {"complete": complete, "reason": self.seen.outcome, "play": feed.trace.id}})
 
     async def _pass_on(self, lease: Lease) -> None:
         feed = lease.feed
-        async for kind, data in frames(feed.child.viewers, feed.id):
+        async for kind, data in self._source(lease):
             if kind is FrameKind.TEXT:
                 await self._tell(self._hello(json.loads(data), feed))
             else:
@@ -279,6 +290,7 @@ class DevicePlayback:
             "from": rfc3339(self._wanted.start),
             "to": rfc3339(self._wanted.end),
             "scale": self._scale,
+            "masked": told.get("masked", False),
         }
 
     # --- whether it does what it says
@@ -333,17 +345,32 @@ def _order(text: str) -> dict[str, Any]:
 class DeviceClip:
     """A recording on its way from a device to a file: fragmented MP4."""
 
-    def __init__(self, lease: Lease, span: timedelta, served: Callable[[int], None]) -> None:
+    def __init__(
+        self, lease: Lease, span: timedelta, source: Source, comment: str, served: Callable[[int], None]
+    ) -> None:
         self._lease = lease
         self._span = span
+        self._source = source
+        self._comment = comment
         self._served = served
 
     @classmethod
-    async def open(cls, streams: Streams, wanted: Wanted, *, speed: int, served: Callable[[int], None]) -> DeviceClip:
-        """Ask the device. served: told how many bytes go out, may raise Denied. Raises as Streams.open_past."""
+    async def open(
+        cls,
+        streams: Streams,
+        wanted: Wanted,
+        *,
+        speed: int,
+        source: Source,
+        comment: str,
+        served: Callable[[int], None],
+    ) -> DeviceClip:
+        """Ask the device. source: what of the leased recording goes out. comment: for the file's metadata. served: told
+        how many bytes go out, may raise Denied. Raises as Streams.open_past.
+        """
         stretch = Stretch(start=wanted.start, end=wanted.end, speed=speed)
         lease = await streams.open_past(wanted.point, wanted.stream, stretch, why="device_download", actor=wanted.actor)
-        return cls(lease, wanted.end - wanted.start, served)
+        return cls(lease, wanted.end - wanted.start, source, comment, served)
 
     @property
     def file_bytes(self) -> int | None:
@@ -355,7 +382,7 @@ class DeviceClip:
         feed = self._lease.feed
         is_begun = False
         try:
-            async for kind, data in frames(feed.child.viewers, feed.id):
+            async for kind, data in self._source(self._lease):
                 if kind is FrameKind.TEXT:
                     continue
                 if kind is FrameKind.INIT:
@@ -364,6 +391,7 @@ class DeviceClip:
                             "the recording changes its format, which one file can't hold", "download it in parts"
                         )
                     is_begun = True
+                    data = with_comment(data, self._comment)
                 self._served(len(data))
                 yield data
             with contextlib.suppress(TimeoutError):

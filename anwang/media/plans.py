@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, Column, Integer, Row, Table, Text
 
 from anwang.kernel.errors import Conflict, Invalid, NotFound
 from anwang.kernel.ids import PointId, uuid7
-from anwang.kernel.times import BEIJING, Span, from_micros, to_micros
+from anwang.kernel.times import BEIJING, Span, civil_day, from_micros, to_micros
 from anwang.media.index import join
 from anwang.runtime.clock import Clock
 from anwang.stores.state import Json, Serial, State, Tx, media_metadata
@@ -116,8 +116,8 @@ def _valid(plan: Plan, span: Span) -> Span | None:
 
 def _hours_in(weekly: Sequence[Hours], span: Span) -> list[tuple[int, int]]:
     found = []
-    date = from_micros(span.start).astimezone(BEIJING).date()
-    last = from_micros(span.end).astimezone(BEIJING).date()
+    date = civil_day(from_micros(span.start))
+    last = civil_day(from_micros(span.end))
     while date <= last:
         # civil days in China have had 24 hours since 1991, so minutes count from midnight
         midnight = to_micros(datetime.combine(date, time(), BEIJING))

@@ -21,6 +21,7 @@ from anwang.media.conversions import is_h265
 from anwang.media.footage import Footage
 from anwang.media.looks import Look, RecordingLooks
 from anwang.media.model import Segment
+from anwang.media.sight import Sight
 from anwang.media.timeline import SETTLE_US, Missing, check_range
 from anwang.runtime.clock import Clock
 from anwang.wire.fmp4 import rebase_all
@@ -83,10 +84,12 @@ def playlist(
     is_final: bool,
     causes: Sequence[Missing] = (),
     as_h264: bool = False,
+    cover: str = "",
 ) -> str:
     """The media playlist (RFC 8216 4.3) of these pieces, in order; at least one.
 
-    is_final: nothing more will come. causes: the gaps, stated as date ranges of class anwang.gap (4.3.2.7).
+    is_final: nothing more will come. causes: the gaps, stated as date ranges of class anwang.gap (4.3.2.7). cover: tag
+    of the masks that are drawn, so that what a player has kept with others is not taken for it.
     """
     longest = max(piece.end_us - piece.start_us for piece in pieces)
     lines = [
@@ -104,7 +107,7 @@ def playlist(
     for piece in pieces:
         one = piece.segment
         # only where there is something to convert, so that a player can tell what it shows
-        ask = f"look={token}{'&as=h264' if as_h264 and is_h265(one.codec) else ''}"
+        ask = f"look={token}{'&as=h264' if as_h264 and is_h265(one.codec) else ''}{f'&cover={cover}' if cover else ''}"
         if one is not before:
             if before is not None and not follows(before, one):
                 lines.append("#EXT-X-DISCONTINUITY")
@@ -135,22 +138,17 @@ class Causes(Protocol):
         """In order, without what is recorded and without the future."""
 
 
-class Converts(Protocol):
-    """Makes H.264 of H.265; `conversions.Conversions` does."""
-
-    async def piece(self, init: bytes, data: bytes) -> bytes:
-        """Fragments as H.264, or the init part that fits them where data is empty."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Playback:
-    """Playlists, init parts and pieces. as_h264 wherever it stands: H.265 is converted, the rest comes as it is."""
+    """Playlists, init parts and pieces. as_h264 wherever it stands: H.265 is converted, the rest comes as it is. What
+    masks must be drawn on is converted in any case.
+    """
 
     footage: Footage
     causes: Causes
     looks: RecordingLooks
     clock: Clock
-    converts: Converts
+    sight: Sight
 
     async def playlist(
         self, actor: Actor, point: PointId, span: Span, *, stream: str | None = None, as_h264: bool = False
@@ -174,22 +172,32 @@ class Playback:
         if not pieces:
             raise NotFound(*nothing_there(causes))
         is_final = is_final or pieces[-1].end_us >= span.end
-        return playlist(pieces, span=span, token=look.token, is_final=is_final, causes=causes, as_h264=as_h264)
+        cover = self.sight.masks.past(point, look)
+        return playlist(
+            pieces,
+            span=span,
+            token=look.token,
+            is_final=is_final,
+            causes=causes,
+            as_h264=as_h264,
+            cover=cover.tag if cover else "",
+        )
 
     async def init(self, actor: Actor, token: str, id: SegmentId, *, as_h264: bool = False) -> bytes:
-        """The init part of a segment inside the look. Raises NotFound, Denied; and as Converts.piece."""
+        """The init part of a segment inside the look. Raises NotFound, Denied; and as Sight.piece."""
         look = self.looks.redeem(actor, token)
         one = await self._segment(look, id)
         data = await self.footage.init(one)
-        if as_h264 and is_h265(one.codec):
-            data = await self.converts.piece(data, b"")
+        paint = self.sight.past(look.point, look)
+        if paint or (as_h264 and is_h265(one.codec)):
+            data = await self.sight.piece(one, data, b"", paint, key=0)
         self.looks.serve(look, len(data))
         return data
 
     async def piece(
         self, actor: Actor, token: str, id: SegmentId, first: int, last: int, *, as_h264: bool = False
     ) -> bytes:
-        """A piece with its decode times on the wall clock. Raises NotFound, Denied, Invalid; as Converts.piece."""
+        """A piece with its decode times on the wall clock. Raises NotFound, Denied, Invalid; as Sight.piece."""
         look = self.looks.redeem(actor, token)
         one = await self._segment(look, id)
         start = next((frame.offset_us for frame in one.key_frames if frame.position == first), None)
@@ -200,8 +208,9 @@ class Playback:
         if one.start_us + start >= look.span.end or end_us <= look.span.start:
             raise NotFound("this piece of video does not exist", "it lies outside the range that was opened")
         data = await self.footage.read(one, first, last)
-        if as_h264 and is_h265(one.codec):
-            data = await self.converts.piece(await self.footage.init(one), data)
+        paint = self.sight.past(look.point, look)
+        if paint or (as_h264 and is_h265(one.codec)):
+            data = await self.sight.piece(one, await self.footage.init(one), data, paint, key=(first, last))
         moved = rebase_all(data, one.start_us * 9 // 100)
         self.looks.serve(look, len(moved))
         return moved

@@ -49,6 +49,7 @@ def segment_of(message: Sealed | Progress, key: str) -> Segment:
         height=message.height,
         key_frames=unpack_key_frames(message.key_frames),
         continues=message.continues,
+        sha256=message.sha256.hex() if isinstance(message, Sealed) else "",
     )
 
 

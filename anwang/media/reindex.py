@@ -303,6 +303,7 @@ def _finish(left: Unsealed, done: Recovered) -> Segment | None:
     done.cut_bytes += left.size - result.keep
     left.truncate(result.keep)
     size = add_table(left)
+    digest = left.sha256().hex()
     left.seal()
     done.sealed += 1
-    return replace(result.segment, key=left.key, size_bytes=size)
+    return replace(result.segment, key=left.key, size_bytes=size, sha256=digest)

@@ -1,56 +1,29 @@
 """Single pictures from video. Decoding happens in child processes only: a broken stream may crash one, never us.
 
-A child is this module run as a program (`worker`); requests and answers are msgpack arrays. It may use so much memory
-and time and no more; one that is late or broken is killed, and another takes its place with the next request.
+A child is `decode` run as a program; requests and answers are msgpack arrays. It may use so much memory and time and no
+more; one that is late or broken is killed, and another takes its place with the next request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-import sys
-import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from anwang.kernel.errors import Exhausted, Invalid, NotFound, Unavailable, Unsupported
 from anwang.kernel.ids import PointId
-from anwang.kernel.times import BEIJING, from_micros, rfc3339
+from anwang.kernel.times import from_micros, rfc3339
+from anwang.media.decode import LARGEST_SIDE, Answer, Ask
 from anwang.media.footage import Footage
 from anwang.media.index import Place, SegmentIndex, place_in
+from anwang.media.masks.paint import Paint
 from anwang.media.timeline import GrowingOf
-from anwang.media.worker import Worker, confine, serve
+from anwang.media.worker import Worker
 
 LONGEST_INPUT = 64 << 20
-LARGEST_SIDE = 8192
 LONGEST_DECODE_SECONDS = 6.0
-_MEMORY_BYTES = 2 << 30
-
-
-class _Ask(msgspec.Struct, array_like=True):
-    """data: init and whole fragments that begin with a key frame. ticks_us: the picture at or before this time of the
-    media, None: the first. at_us: wall clock for the picture's metadata, 0: unknown. budget_s: after so long the last
-    picture that was decoded is it.
-    """
-
-    data: bytes
-    ticks_us: int | None
-    width: int
-    at_us: int
-    budget_s: float
-
-
-class _Answer(msgspec.Struct, array_like=True):
-    """error empty: jpeg is the picture, shown at ticks_us of the media."""
-
-    error: str
-    jpeg: bytes = b""
-    width: int = 0
-    height: int = 0
-    ticks_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +54,7 @@ class DecodePool:
         self,
         data: bytes,
         *,
+        paint: Paint,
         media_us: int | None = None,
         width: int = 0,
         at_us: int = 0,
@@ -88,9 +62,10 @@ class DecodePool:
     ) -> Picture:
         """One picture as JPEG.
 
-        data: init part and whole fragments, beginning with a key frame. media_us: the picture at or before this time
-        of the media, None: the first. width: pixels, smaller than the original; 0: as it is. at_us: wall clock of
-        media_us (or of the first picture), for the metadata. budget_s: where decoding up to media_us takes longer, the
+        data: init part and whole fragments, beginning with a key frame, or a JPEG. paint: what is drawn on it, as
+        `sight.Sight` says; a mark's time zero is 0 here. media_us: the picture at or before this time of the media,
+        None: the first. width: pixels, smaller than the original; 0: as it is. at_us: wall clock of media_us (or of
+        the first picture), for the metadata and the mark. budget_s: where decoding up to media_us takes longer, the
         last picture before it that was decoded is the answer, with its own time.
 
         Raises Invalid, Unsupported (the codec), Unavailable (the decoder failed or was late), Exhausted.
@@ -112,7 +87,7 @@ class DecodePool:
         finally:
             self.waiting -= 1
         try:
-            answer = await self._ask(msgspec.msgpack.encode(_Ask(data, media_us, width, at_us, budget_s)))
+            answer = await self._ask(msgspec.msgpack.encode(Ask(data, media_us, width, at_us, budget_s, paint)))
         finally:
             self._free.release()
         if answer.error:
@@ -126,13 +101,13 @@ class DecodePool:
             media_us=answer.ticks_us,
         )
 
-    async def _ask(self, body: bytes) -> _Answer:
-        child = self._idle.popleft() if self._idle else await Worker.start("anwang.media.snapshot")
+    async def _ask(self, body: bytes) -> Answer:
+        child = self._idle.popleft() if self._idle else await Worker.start("anwang.media.decode")
         self._busy.add(child)
         done = False
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer = msgspec.msgpack.decode(await child.ask(body), type=_Answer)
+                answer = msgspec.msgpack.decode(await child.ask(body), type=Answer)
             done = True
         except TimeoutError:
             raise Unavailable(f"the decoder took longer than {self._timeout_s:g} s and was ended") from None
@@ -163,8 +138,10 @@ class Snapshots:
         self._pool = pool
         self._growing = growing
 
-    async def at(self, point: PointId, at_us: int, *, width: int = 0, exact: bool = True) -> Picture:
+    async def at(self, point: PointId, at_us: int, *, paint: Paint, width: int = 0, exact: bool = True) -> Picture:
         """The picture that a point showed at a moment; with exact=False the key frame before it, which is faster.
+
+        paint: see DecodePool.picture.
 
         Raises NotFound where nothing was recorded then, saying what comes next.
         """
@@ -176,7 +153,9 @@ class Snapshots:
             await self._footage.read(one, frame.position, next(ends, one.size_bytes)),
         )
         wanted = at_us - one.start_us if exact else frame.offset_us
-        return await self._pool.picture(init + fragments, media_us=wanted, width=width, at_us=one.start_us + wanted)
+        return await self._pool.picture(
+            init + fragments, paint=paint, media_us=wanted, width=width, at_us=one.start_us + wanted
+        )
 
     async def _place(self, point: PointId, at_us: int) -> Place:
         for growing in self._growing(point):
@@ -192,65 +171,3 @@ class Snapshots:
                 following = place
         hint = "" if following is None else f"recording goes on at {rfc3339(from_micros(following.at_us))}"
         raise NotFound(f"nothing is recorded at {rfc3339(from_micros(at_us))}", hint)
-
-
-# --- the child -------------------------------------------------------------------------------------------------------
-
-
-def decode(
-    data: bytes, *, media_us: int | None, width: int, at_us: int, budget_s: float = LONGEST_DECODE_SECONDS
-) -> tuple[bytes, int, int, int]:
-    """(JPEG, width, height, time in the media in µs) of one picture. Only for a child: it may crash or never end."""
-    import av
-
-    until = time.monotonic() + budget_s
-
-    with av.open(io.BytesIO(data), mode="r") as container:
-        if not container.streams.video:
-            raise ValueError("no video track")
-        stream = container.streams.video[0]
-        stream.thread_type = "NONE"
-        chosen: Any = None
-        for frame in container.decode(stream):
-            at = 0 if frame.pts is None or frame.time_base is None else int(frame.pts * frame.time_base * 1_000_000)
-            # half a tick of 90 kHz: the index keeps whole milliseconds
-            if chosen is not None and media_us is not None and at > media_us + 1000:
-                break
-            chosen = frame, at
-            if media_us is None or time.monotonic() > until:
-                break
-        if chosen is None:
-            raise ValueError("no picture could be decoded")
-        frame, shown_us = chosen
-        image = frame.to_image()
-    if width and width < image.width:
-        image = image.resize((width, max(1, round(image.height * width / image.width))))
-    exif = image.getexif()
-    if at_us:
-        moment = from_micros(at_us + (0 if media_us is None else shown_us - media_us))
-        local = moment.astimezone(BEIJING)
-        exif[0x0132] = local.strftime("%Y:%m:%d %H:%M:%S")  # DateTime
-        details = exif.get_ifd(0x8769)
-        details[0x9003] = local.strftime("%Y:%m:%d %H:%M:%S")  # DateTimeOriginal
-        details[0x9011] = "+08:00"  # OffsetTimeOriginal
-        details[0x9291] = f"{local.microsecond // 1000:03d}"  # SubsecTimeOriginal
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=88, exif=exif)
-    return out.getvalue(), image.width, image.height, shown_us
-
-
-def _answer(body: bytes) -> bytes:
-    ask = msgspec.msgpack.decode(body, type=_Ask)
-    try:
-        jpeg, width, height, ticks = decode(
-            ask.data, media_us=ask.ticks_us, width=ask.width, at_us=ask.at_us, budget_s=ask.budget_s
-        )
-        answer = _Answer("", jpeg, width, height, ticks)
-    except Exception as err:  # whatever it is, it is an answer, and the next request is another
-        answer = _Answer(f"{type(err).__name__}: {err}"[:300])
-    return msgspec.msgpack.encode(answer)
-
-
-if __name__ == "__main__":
-    confine(_MEMORY_BYTES)
-    serve(_answer, sys.stdin.buffer, sys.stdout.buffer)

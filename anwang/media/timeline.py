@@ -10,12 +10,11 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Protocol
 
 from anwang.kernel.errors import Invalid
 from anwang.kernel.ids import PointId
-from anwang.kernel.times import BEIJING, Span, from_micros, to_micros
+from anwang.kernel.times import Span, civil_day, from_micros, month_span
 from anwang.media.index import Gap, SegmentIndex, join
 from anwang.media.model import GapCause, Growing, check_micros
 from anwang.media.plans import Plans, planned, waiting
@@ -233,17 +232,6 @@ def _ends_before(gap: Gap, moment: int) -> bool:
     return gap.end_us is not None and gap.end_us <= moment
 
 
-def month_span(month: str) -> Span:
-    """A month such as 2026-11 in Asia/Shanghai. Raises Invalid."""
-    try:
-        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=BEIJING)
-    except ValueError:
-        raise Invalid(f"{month[:32]!r} is not a month", "write it as 2026-11") from None
-    following = (first + timedelta(days=32)).replace(day=1)
-    check_micros(to_micros(first), "month")
-    return Span(to_micros(first), to_micros(following))
-
-
 def check_range(span: Span, longest_us: int = LONGEST_US) -> Span:
     """The span, if it can be asked for. Raises Invalid."""
     check_micros(span.start, "from")
@@ -349,7 +337,7 @@ class Timeline:
             day = Span(start, start + 86_400_000_000)
             days.append(
                 Day(
-                    date=from_micros(start).astimezone(BEIJING).date().isoformat(),
+                    date=civil_day(from_micros(start)).isoformat(),
                     recorded_s=_within(spans, day) // 1_000_000,
                     planned_s=_within(wanted, day) // 1_000_000,
                 )

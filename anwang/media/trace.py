@@ -115,6 +115,12 @@ def _explain(trace: PlayTrace, why: str) -> Verdict:
             f"Media arrive, but under another SSRC than agreed: {ssrc}.",
             "Let the device answer with the SSRC it was given, or set its SSRC policy to any.",
         )
+    if stranger := trace.noticed.get("stranger"):
+        return verdict(
+            "wrong_source",
+            f"Media were refused for the address they came from: {stranger}.",
+            "If that is the device, set its media source policy to any; else look what keeps it from connecting.",
+        )
     if trace.is_connected:
         return verdict(
             "half_open",

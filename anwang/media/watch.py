@@ -15,8 +15,9 @@ from typing import Protocol
 
 from anwang.kernel.errors import AnwangError
 from anwang.media.control import FrameKind
-from anwang.media.framing import Tap, frames
+from anwang.media.framing import frames
 from anwang.media.live import Lease, Streams
+from anwang.media.sight import Shown
 
 LONGEST_REPORT = 4096
 
@@ -52,19 +53,17 @@ async def watch(
     *,
     play: str,
     serve: Callable[[int], None],
-    tap: Tap | None = None,
+    shown: Shown,
 ) -> Watched:
     """Relay a leased stream until either side ends; closes nothing but its own connection to the child.
 
-    serve: told how many bytes go out, before they do; where it raises Denied they don't. tap: where to take it from
-    instead of the lease's own child (a conversion).
+    serve: told how many bytes go out, before they do; where it raises Denied they don't. shown: where to take it from.
 
-    The first text message is `{mime, width, height, started_at, play, …}`; another one follows when parameters change.
-    The viewer may send `{"first_picture": <ms since it asked>}` once, which completes the trace.
+    The first text message is `{mime, width, height, started_at, play, masked, …}`; another one follows when parameters
+    change. The viewer may send `{"first_picture": <ms since it asked>}` once, which completes the trace.
     """
     seen = Watched()
-    tap = tap or Tap(lease.feed.child.viewers, lease.feed.id)
-    sender = asyncio.create_task(_send(socket, tap, seen, play, serve))
+    sender = asyncio.create_task(_send(socket, shown, seen, play, serve))
     listener = asyncio.create_task(
         _listen(socket, lambda ms: streams.picture_shown(lease.feed, f"{ms} ms after the click"))
     )
@@ -83,10 +82,12 @@ async def watch(
     return seen
 
 
-async def _send(socket: Socket, tap: Tap, seen: Watched, play: str, serve: Callable[[int], None]) -> None:
-    async for kind, data in frames(tap.path, tap.stream):
+async def _send(socket: Socket, shown: Shown, seen: Watched, play: str, serve: Callable[[int], None]) -> None:
+    async for kind, data in frames(shown.tap.path, shown.tap.stream):
+        shown.check()
         if kind is FrameKind.TEXT:
-            await socket.send_text(json.dumps({**json.loads(data), "play": play}))
+            told = {**json.loads(data), "play": play, "masked": shown.is_drawn}
+            await socket.send_text(json.dumps(told))
         else:
             serve(len(data))
             await socket.send_bytes(data)

@@ -3,8 +3,23 @@
 `Registry` has the use cases. Gateways `meet` devices, `note` evidence and `reconcile` catalogues; everyone else asks.
 """
 
-from anwang.registry.facts import DeviceStateChanged, Fact, ImportMoved, PointsChanged, StateChanges, WaitingChanged
-from anwang.registry.fields import Generation, Unread, read_texts
+from anwang.registry.drift import Answer, Drifts, Seal, values_of
+from anwang.registry.drift.metrics import DriftMetrics
+from anwang.registry.export import as_table
+from anwang.registry.facts import (
+    DeviceAdopted,
+    DeviceStateChanged,
+    DriftChanged,
+    Fact,
+    ImportMoved,
+    PointForbidden,
+    PointsChanged,
+    PointsMoved,
+    PoliciesChanged,
+    StateChanges,
+    WaitingChanged,
+)
+from anwang.registry.fields import SHAREABLE, Generation, Unread, read_texts
 from anwang.registry.history import HISTORY_STEPS, StateHistory
 from anwang.registry.imports import Imports
 from anwang.registry.live import Rules
@@ -36,7 +51,6 @@ from anwang.registry.model import (
     Policies,
     Reach,
     Reconciled,
-    Seen,
     Severity,
     State,
     StateSpan,
@@ -45,20 +59,25 @@ from anwang.registry.model import (
     device_key,
 )
 from anwang.registry.roll import Admission, Known
-from anwang.registry.service import Everything, Registry
+from anwang.registry.service import Registry
 from anwang.registry.told import Place, SelfReport, Taken
 
 __all__ = [
     "HISTORY_STEPS",
+    "SHAREABLE",
     "Admission",
+    "Answer",
     "CatalogueItem",
     "Channel",
     "Counts",
     "Device",
+    "DeviceAdopted",
     "DeviceStateChanged",
     "DeviceStatus",
     "Division",
-    "Everything",
+    "DriftChanged",
+    "DriftMetrics",
+    "Drifts",
     "Evidence",
     "EvidenceItem",
     "EvidenceKind",
@@ -80,16 +99,19 @@ __all__ = [
     "Point",
     "PointClass",
     "PointFilter",
+    "PointForbidden",
     "PointKind",
     "PointView",
     "PointsChanged",
+    "PointsMoved",
     "Policies",
+    "PoliciesChanged",
     "Reach",
     "Reconciled",
     "Registry",
     "RegistryMetrics",
     "Rules",
-    "Seen",
+    "Seal",
     "SelfReport",
     "Severity",
     "State",
@@ -101,6 +123,8 @@ __all__ = [
     "Unread",
     "Verdict",
     "WaitingChanged",
+    "as_table",
     "device_key",
     "read_texts",
+    "values_of",
 ]

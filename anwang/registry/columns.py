@@ -1,4 +1,4 @@
-"""All points as columns in memory: what the map, live states and their filters need, about 60 bytes a point.
+"""All points as columns in memory: what the map, live states and their filters need, about 66 bytes a point.
 
 A point's number `ix` is its row here and never changes; a removed point leaves a hole. The database stays the truth:
 this is filled from it at start and follows every commit of this process.
@@ -6,6 +6,7 @@ this is filled from it at start and follows every commit of this process.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anwang.governance import Area, Object, Scope
 from anwang.kernel.errors import Invalid
 from anwang.kernel.geo import MERCATOR_MAX_LAT
 from anwang.kernel.ids import PointId
 from anwang.registry.facts import STATES
-from anwang.registry.model import Lifecycle, PointClass, PointFilter, PointKind, State, org_prefix_end
+from anwang.registry.model import Lifecycle, PointClass, PointFilter, PointKind, State
 
 KINDS = tuple(PointKind)
 CLASSES = tuple(PointClass)
@@ -31,6 +33,9 @@ WORLD_BITS = 31
 NOWHERE = np.int32(-1)
 #: heading and field of view that the file does not have
 NO_ANGLE = np.int16(-1)
+
+MOST_SEEN = 64
+"""Scopes whose sight is kept: a byte a point each."""
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int32]
@@ -104,6 +109,8 @@ class Row:
     org_path: str
     owns: str | None
     division: str | None
+    department: str | None
+    zone: str
     heading_deg: float | None
     fov_deg: float | None
 
@@ -127,11 +134,16 @@ class PointColumns:
         self.org = np.zeros(capacity, np.int32)
         self.owns = np.zeros(capacity, np.int32)
         self.division = np.zeros(capacity, np.int32)
+        self.department = np.zeros(capacity, np.int32)
+        self.zone = np.zeros(capacity, np.int16)
         self.heading = np.full(capacity, NO_ANGLE, np.int16)
         self.fov = np.full(capacity, NO_ANGLE, np.int16)
         self.orgs = Words()
         self.owners = Words()
         self.divisions = Words()
+        self.departments = Words()
+        self.zones = Words()
+        self._seen: OrderedDict[Scope, tuple[int, Mask]] = OrderedDict()
         self._sorted_hi: NDArray[np.uint64] = np.zeros(0, np.uint64)
         self._sorted_ix: Rows = np.zeros(0, np.int32)
         self._recent: dict[int, int] = {}
@@ -148,6 +160,8 @@ class PointColumns:
         "org",
         "owns",
         "division",
+        "department",
+        "zone",
         "heading",
         "fov",
     )
@@ -187,6 +201,8 @@ class PointColumns:
         self.org[ix] = [self.orgs.number(row.org_path) for row in rows]
         self.owns[ix] = [self.owners.number(row.owns) for row in rows]
         self.division[ix] = [self.divisions.number(row.division) for row in rows]
+        self.department[ix] = [self.departments.number(row.department) for row in rows]
+        self.zone[ix] = [self.zones.number(row.zone) for row in rows]
         self.heading[ix] = [-1 if row.heading_deg is None else round(row.heading_deg) % 360 for row in rows]
         self.fov[ix] = [-1 if row.fov_deg is None else round(row.fov_deg) for row in rows]
         self.alive[ix] = True
@@ -216,6 +232,8 @@ class PointColumns:
         self.org[ix] = list(map(self.orgs.number, columns["org_path"]))
         self.owns[ix] = list(map(self.owners.number, columns["owns"]))
         self.division[ix] = list(map(self.divisions.number, columns["division"]))
+        self.department[ix] = list(map(self.departments.number, columns["department"]))
+        self.zone[ix] = list(map(self.zones.number, columns["zone"]))
         for name, target in (("heading_deg", self.heading), ("fov_deg", self.fov)):
             angles = np.array(columns[name], np.float64)
             target[ix] = np.where(np.isfinite(angles), np.nan_to_num(angles), -1).round().astype(np.int16)
@@ -274,20 +292,63 @@ class PointColumns:
             out.append(PointId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"))
         return out
 
-    def seen_by(self, org_path: str | None) -> Mask:
-        """Which rows lie below an organisation path; none for None."""
-        if org_path is None:
-            return np.zeros(self.size, np.bool_)
-        alive = self.alive[: self.size]
-        if org_path == "/":
-            return alive.copy()
-        org_prefix_end(org_path)
-        mask: Mask = alive & self.orgs.starting([org_path])[self.org[: self.size]]
+    def seen_by(self, scope: Scope) -> Mask:
+        """Which rows a scope covers; kept until a point changes, because everybody asks all day within the same."""
+        if scope.sees_all:
+            return self.alive[: self.size].copy()
+        kept = self._seen.get(scope)
+        if kept is None or kept[0] != self.version:
+            kept = self._seen[scope] = self.version, self._covered(scope)
+            if len(self._seen) > MOST_SEEN:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(scope)
+        return kept[1].copy()
+
+    def _covered(self, scope: Scope) -> Mask:
+        mask = np.zeros(self.size, np.bool_)
+        whole = [area.org_path for area in scope.areas if area.is_whole]
+        if whole:
+            mask |= self.orgs.starting(whole)[self.org[: self.size]]
+        for area in scope.areas:
+            if not area.is_whole:
+                mask |= self._within(area)
+        mask &= self.alive[: self.size]
         return mask
 
-    def matching(self, chosen: PointFilter, org_path: str | None) -> Mask:
+    def _within(self, area: Area) -> Mask:
+        """Rows of a narrowed area, removed ones, too."""
+        n = self.size
+        mask: Mask = self.orgs.starting([area.org_path])[self.org[:n]]
+        if area.departments:
+            texts = self.departments.texts
+            fits = (not area.departments.isdisjoint(text.split("/")) for text in texts)
+            mask &= np.fromiter(fits, np.bool_, len(texts))[self.department[:n]]
+        if area.classes:
+            mask &= _one_of(len(CLASSES), (CLASS_NUMBER[c] for c in area.classes if c in CLASS_NUMBER))[
+                self.point_class[:n]
+            ]
+        if area.kinds:
+            mask &= _one_of(len(KINDS), (KIND_NUMBER[PointKind(k)] for k in area.kinds if k in _KIND_TEXT))[
+                self.kind[:n]
+            ]
+        if area.zones:
+            mask &= self.zones.matching(area.zones)[self.zone[:n]]
+        return mask
+
+    def object(self, ix: int) -> Object:
+        """What rights may depend on, of one point; its id and name are not told."""
+        return Object(
+            "",
+            self.orgs.texts[self.org[ix]],
+            department=self.departments.texts[self.department[ix]],
+            point_class=int(CLASSES[self.point_class[ix]]),
+            kind=str(KINDS[self.kind[ix]]),
+            zone=self.zones.texts[self.zone[ix]],
+        )
+
+    def matching(self, chosen: PointFilter, scope: Scope) -> Mask:
         """Which rows a filter and a scope leave, live state and text apart. organisation must be a path here."""
-        mask = self.seen_by(org_path)
+        mask = self.seen_by(scope)
         n = self.size
         if chosen.kinds:
             mask &= _one_of(len(KINDS), (KIND_NUMBER[kind] for kind in chosen.kinds))[self.kind[:n]]

@@ -98,3 +98,15 @@ async def as_xlsx(columns: Columns, pages: AsyncIterator[Sequence[Point]]) -> As
     async for page in pages:
         yield await asyncio.to_thread(lambda part: writer.rows(list(columns.rows(part))), page)
     yield writer.close()
+
+
+def as_table(form: str, title: str, header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
+    """Any short table as a file. form: csv or xlsx."""
+    if form == "xlsx":
+        writer = SheetWriter(title, header)
+        return writer.rows(rows) + writer.close()
+    out = io.StringIO()
+    csv.writer(out).writerows(
+        [as_text(cell) if isinstance(cell, str) else repr(cell) for cell in row] for row in (header, *rows)
+    )
+    return ("\ufeff" + out.getvalue()).encode()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from anwang.kernel.ids import PointId
 from anwang.registry.model import State
+from anwang.registry.told import Place
 
 #: order of the states in arrays: the array's number is the place in this tuple
 STATES = (State.UNKNOWN, State.ONLINE, State.OFFLINE)
@@ -68,6 +69,47 @@ class WaitingChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAdopted:
+    """A device was let in."""
+
+    gateway: str
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftChanged:
+    """A drift of a device opened or closed. kind: of drift.Kind."""
+
+    gateway: str
+    device_id: str
+    kind: str
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoliciesChanged:
+    """A device is treated otherwise from now on."""
+
+    gateway: str
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointForbidden:
+    """An inspection found that no camera may stand at a point."""
+
+    point: PointId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsMoved:
+    """Points were at another place; the map follows."""
+
+    points: Sequence[PointId]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PointsChanged:
     """Points were made, changed or removed; map and lists follow. points: empty where there are too many to name."""
 
@@ -88,4 +130,15 @@ class ImportMoved:
     done: int
 
 
-Fact = StateChanges | DeviceStateChanged | WaitingChanged | PointsChanged | ImportMoved
+Fact = (
+    StateChanges
+    | DeviceStateChanged
+    | WaitingChanged
+    | DeviceAdopted
+    | DriftChanged
+    | PoliciesChanged
+    | PointForbidden
+    | PointsMoved
+    | PointsChanged
+    | ImportMoved
+)

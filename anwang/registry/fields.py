@@ -186,6 +186,7 @@ _CODECS_B = {"1": "MPEG-4", "2": "H.264", "3": "SVAC", "4": "3GP", "5": "H.265"}
 _CODEC_LABELS = {word: word for word in ("MPEG-4", "H.264", "SVAC", "H.265", "3GP")}
 _LIFECYCLES = {word: code for code, word in camera.LIFECYCLE_WORDS_A.items()}
 LIFECYCLE_LABELS: Mapping[str, str] = {"planned": "规划", "in_use": "在用", "repair": "维修", "removed": "拆除"}
+SITING_LABELS: Mapping[str, str] = {"lawful": "经核查可布设", "prohibited": "经核查禁止布设"}
 NETWORKING_LABELS: Mapping[str, str] = {"networked": "已联网", "not_networked": "未联网", "other": "其他"}
 USE_LABELS: Mapping[str, str] = {"security": "治安", "traffic": "交通", "key_point": "重点"}
 _USES = {"1": "security", "2": "traffic", "3": "key_point"}
@@ -340,6 +341,7 @@ _codec = _words(
     _CODEC_LABELS,
 )
 _lifecycle = _words(camera.LIFECYCLE_WORDS_A, {}, _LIFECYCLES, {}, LIFECYCLE_LABELS)
+_siting = _words({}, {}, SITING_LABELS, {}, SITING_LABELS)
 _place = _several(_read_place, _write_place)
 _light = _code(camera.FILL_LIGHTS_A, camera.FILL_LIGHTS_B)
 _facing = _code(camera.FACINGS_A, camera.FACINGS_B)
@@ -423,6 +425,8 @@ FIELDS: tuple[Field, ...] = (
           parse=_whole(0, 3650), write=_plain),
     Field(key="lifecycle", label="设备状态", a=("设备状态",), needed="O", column="lifecycle", parse=_lifecycle[0],
           write=_lifecycle[1]),
+    Field(key="siting", label="布设核查", a=("布设核查",), parse=_siting[0], write=_siting[1]),
+    Field(key="consent", label="涉密单位同意文号", a=("涉密单位同意文号",), parse=_text(100), write=_plain),
     Field(key="department", label="所属部门/行业", a=("所属部门/行业", "所属部门", "所属行业"), needed="M",
           column="department", parse=_department[0], write=_department[1]),
     Field(key="industry_class", label="行业分类", b=("IndustrialClassification",), parse=_text(32), write=_plain),
@@ -481,6 +485,15 @@ FIELDS: tuple[Field, ...] = (
 BY_KEY: Mapping[str, Field] = {field.key: field for field in FIELDS}
 #: fields that live in the document `file`
 FILE_KEYS = frozenset(field.key for field in FIELDS if field.column is None and field.key != "organisation")
+STATE = "state"
+"""What may be shared of a point besides its file: whether it is online."""
+_NEVER_SHARED = frozenset({"code", "ipv4", "ipv6", "mac", "may_see"})
+#: what an agreement may let out of a point, with labels. The code always leaves: by it a point is named. The others
+#: lead to the device past the platform, or say who else may see it
+SHAREABLE: Mapping[str, str] = {
+    **{field.key: field.label for field in FIELDS if field.key not in _NEVER_SHARED},
+    STATE: "在线状态",
+}
 #: values that say nothing
 PLACEHOLDERS = frozenset({"0", "-", "--", "/", "未知", "无", "test", "null", "none", "n/a"})
 PLACEHOLDER_LENGTH = max(map(len, PLACEHOLDERS))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from anwang.kernel.errors import AnwangError, Exhausted, Invalid
-from anwang.kernel.times import BEIJING, from_micros, to_micros
+from anwang.kernel.times import BEIJING, civil_day, from_micros, to_micros
 from anwang.registry.facts import STATES, DeviceStateChanged, StateChanges
 from anwang.registry.live import Live
 from anwang.registry.model import REASONS, DayOnline, HistorySpan, State
@@ -244,7 +244,7 @@ class StateHistory:
         for span in spans:
             at = span.start_us
             while at < span.end_us:
-                day = from_micros(at).astimezone(BEIJING).date()
+                day = civil_day(from_micros(at))
                 midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), BEIJING)
                 until = min(span.end_us, to_micros(midnight))
                 own = sums.setdefault(day, dict.fromkeys(State, 0))

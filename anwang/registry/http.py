@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -11,11 +11,14 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from anwang.kernel.errors import Invalid
+from anwang.governance import EVERYTHING, Scope
+from anwang.kernel.errors import Denied, Invalid
 from anwang.kernel.geo import Box, Datum
 from anwang.kernel.times import from_micros, parse_rfc3339, to_micros
+from anwang.registry.drift import Drift, Drifts, Standing
+from anwang.registry.drift.model import Changes, Kind, Origin
 from anwang.registry.export import Columns, as_csv, as_xlsx
-from anwang.registry.fields import FIELDS, Generation
+from anwang.registry.fields import FIELDS, SHAREABLE, STATE, Generation
 from anwang.registry.files import record_of
 from anwang.registry.history import StateHistory
 from anwang.registry.imports import Import, ImportKind, ImportOptions, Imports, ImportStatus
@@ -27,7 +30,9 @@ from anwang.registry.model import (
     Finding,
     Lifecycle,
     LiveState,
+    Moving,
     Named,
+    Organisation,
     OrgKind,
     Point,
     PointClass,
@@ -35,11 +40,10 @@ from anwang.registry.model import (
     PointKind,
     PointView,
     Policies,
-    Seen,
     State,
     Tally,
 )
-from anwang.registry.service import Everything, Registry, cursor_of, read_cursor
+from anwang.registry.service import Registry, cursor_of, read_cursor
 from anwang.registry.told import Place, SelfReport
 
 TILE = "application/vnd.mapbox-vector-tile"
@@ -54,22 +58,37 @@ NONE = "none"
 """What a filter says when nothing of a sort is to be shown."""
 
 
-class Person(Seen, Protocol):
+class Person(Protocol):
     """What routes need of governance's actor. user_id: written where someone changes something."""
+
+    @property
+    def scope(self) -> Scope:
+        """What is seen."""
 
     @property
     def user_id(self) -> str:
         """The account."""
 
+    @property
+    def fields(self) -> Collection[str] | None:
+        """Keys of what may be told of a point; None: all."""
+
+    @property
+    def username(self) -> str:
+        """What the account is called."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Governance, as routes need it. allow: a dependency that yields the Person, by the action's name. use: one more
-    look at a list or map. deed: writes what someone is about to change, exported what someone is about to take away
-    as a file; both raise Unavailable when they can't.
+    """Governance, as routes need it.
+
+    allow: a dependency that yields the Person, by the action's name; shared: one that lets programs of other
+    departments in, too. use: one more look at a list or map. deed: writes what someone is about to change, exported
+    what someone is about to take away as a file; both raise Unavailable when they can't.
     """
 
     allow: Callable[[str], Any]
+    shared: Callable[[str], Any]
     use: Callable[[Any, str, int], None]
     deed: Callable[[Any, str, Sequence[str], str], Awaitable[None]]
     exported: Callable[[Any, str], Awaitable[None]]
@@ -163,6 +182,21 @@ class PointsDto(Shape):
     """Points, and the cursor of the next ones."""
 
     items: list[PointDto]
+    next: str | None
+
+
+class SharedPointDto(Shape):
+    """A point as another department's program gets it: file has the agreed fields that are known, and no others."""
+
+    id: str
+    code: str
+    file: list[FieldDto]
+
+
+class SharedPointsDto(Shape):
+    """Such points, and the cursor of the next ones."""
+
+    items: list[SharedPointDto]
     next: str | None
 
 
@@ -383,6 +417,28 @@ class StatesDto(Shape):
     truncated: bool
 
 
+class MovingDto(Shape):
+    """A point that tells where it is. received_at: when it did so last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    point: str
+    kind: str
+    point_class: int = Field(alias="class")
+    state: str
+    longitude: float
+    latitude: float
+    direction_deg: float | None
+    received_at: datetime
+
+
+class PositionsDto(Shape):
+    """Points that move. truncated: there are more than were sent."""
+
+    items: list[MovingDto]
+    truncated: bool
+
+
 class MapDto(Shape):
     """Where the map begins, and what lies under the points."""
 
@@ -447,6 +503,72 @@ class DevicesDto(Shape):
 
     items: list[DeviceDto]
     next: str | None
+
+
+class ValueDto(Shape):
+    """One thing that a device says of its configuration."""
+
+    name: str
+    value: str
+
+
+class ValueChangeDto(Shape):
+    """What a device should say and what it says; null where there is nothing."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class DriftDto(Shape):
+    """A device says something else than its baseline. seen_at: when it last said so. closed_at: null while it does.
+    closed_by: who accepted it; null where it ended by itself.
+    """
+
+    id: str
+    device: NamedDto
+    device_id: str
+    kind: Kind
+    changes: list[ValueChangeDto]
+    opened_at: datetime
+    seen_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+    reason: str
+
+
+class DriftsDto(Shape):
+    """Drifts, newest first. open: how many of those that the reader sees are open."""
+
+    items: list[DriftDto]
+    open: int
+    next: str | None
+
+
+class BaselineDto(Shape):
+    """What a device should say. made_by: who accepted it; null where it was the first answer. intact: its signature
+    fits; otherwise somebody changed it in the database.
+    """
+
+    origin: Origin
+    made_at: datetime
+    made_by: str | None
+    intact: bool
+    values: list[ValueDto]
+
+
+class ConfigurationDto(Shape):
+    """Where a device's configuration stands. baseline: null where it never said anything. told_at: when it last did."""
+
+    baseline: BaselineDto | None
+    told_at: datetime | None
+    drifts: list[DriftDto]
+
+
+class AcceptDto(Shape):
+    """Why what a device says now is right."""
+
+    reason: str = Field(min_length=1, max_length=1000)
 
 
 class AdoptDto(Shape):
@@ -622,6 +744,45 @@ def _point_values(view: PointView) -> dict[str, Any]:
     }
 
 
+FILTERED_BY: Mapping[str, frozenset[str]] = {
+    "kinds": frozenset({"kind"}),
+    "classes": frozenset({"point_class"}),
+    "states": frozenset({STATE}),
+    "owners": frozenset({"owns"}),
+    "divisions": frozenset({"division"}),
+    "organisation": frozenset({"organisation"}),
+    "lifecycles": frozenset({"lifecycle"}),
+    "q": frozenset({"name", "common_name", "address"}),
+    "box": frozenset({"longitude", "latitude"}),
+}
+"""What each part of a filter tells of the points that it finds."""
+
+
+def _check_asked(chosen: PointFilter, may_tell: Collection[str]) -> None:
+    """Raises Denied for a filter that would tell what is not shared."""
+    told = {key for f in fields(chosen) if getattr(chosen, f.name) for key in FILTERED_BY.get(f.name, {f.name})}
+    missing = sorted(told.difference(may_tell))
+    if missing:
+        raise Denied(f"the sharing agreement does not let out {', '.join(missing)}", "leave that out of the filter")
+
+
+def _shared(view: PointView, may_tell: Collection[str], known: Mapping[str, Organisation]) -> SharedPointDto:
+    """Of a point what may be told, and nothing else."""
+    record: dict[str, FileValue] = {**record_of(view.point), STATE: str(view.state)}
+    for key in ("organisation", "paid", "owns", "maintains"):
+        found = known.get(str(record.get(key) or ""))
+        record[key] = found.name if found else None
+    return SharedPointDto(
+        id=view.point.id,
+        code=view.point.code,
+        file=[
+            FieldDto(key=key, label=label, value=record[key])
+            for key, label in SHAREABLE.items()
+            if key in may_tell and record.get(key) is not None
+        ],
+    )
+
+
 def _text(q: str | None) -> str:
     """What is searched for. Raises Invalid where it is longer than anything that is kept."""
     if q and len(q) > 100:
@@ -674,6 +835,20 @@ def _position(place: Place, now_us: int) -> PositionDto:
         at=_moment(place.at_us),
         received_at=from_micros(place.received_us),
         age_s=round(max(0, now_us - place.received_us) / 1e6, 1),
+    )
+
+
+def _moving(one: Moving) -> MovingDto:
+    place = one.place
+    return MovingDto(
+        point=one.point,
+        kind=str(one.kind),
+        **{"class": int(one.point_class)},
+        state=str(one.state),
+        longitude=place.longitude,
+        latitude=place.latitude,
+        direction_deg=place.direction_deg,
+        received_at=from_micros(place.received_us),
     )
 
 
@@ -909,19 +1084,23 @@ def _is_chinese(accept_language: str | None) -> bool:
     return not first.startswith("en")
 
 
-def router(registry: Registry, imports: Imports, history: StateHistory, guard: Guard, *, style: str = "") -> APIRouter:
+def router(
+    registry: Registry, imports: Imports, history: StateHistory, guard: Guard, *, drifts: Drifts, style: str = ""
+) -> APIRouter:
     """All routes. style: a MapLibre style's address for the base map; empty: what was imported is drawn."""
     api = APIRouter(prefix="/api/v1")
     _points(api, registry, history, guard)
     _trees(api, registry, guard)
     _map(api, registry, guard, style)
     _devices(api, registry, history, guard)
+    _drifts(api, drifts, guard)
     _imports(api, registry, imports, guard)
     return api
 
 
 def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Guard) -> None:
     read = guard.allow("read_points")
+    shared = guard.shared("read_points")
 
     def detail(view: PointView) -> PointDetailDto:
         point = view.point
@@ -951,25 +1130,32 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
             channel_id=point.channel_id,
         )
 
-    @api.get("/points", response_model=PointsDto, tags=["points"])
+    @api.get("/points", response_model=PointsDto | SharedPointsDto, tags=["points"])
     async def list_points(
         chosen: PointFilter | None = Depends(_asked),
         limit: int = Query(50, ge=1, le=1000),
         cursor: str | None = None,
-        person: Person = read,
-    ) -> PointsDto:
-        """Points by their number. Several values of kind, class, state, owner, division are joined by commas."""
+        person: Person = shared,
+    ) -> PointsDto | SharedPointsDto:
+        """Points by their number. Several values of kind, class, state, owner, division are joined by commas. Programs
+        of other departments get the fields of their agreement, and filter by those alone.
+        """
         guard.use(person, "points", 1)
         if chosen is None:
             return PointsDto(items=[], next=None)
-        page = await registry.points(person, chosen, limit=limit, cursor=cursor)
+        if person.fields is not None:
+            _check_asked(chosen, person.fields)
+        page = await registry.points(person.scope, chosen, limit=limit, cursor=cursor)
+        if person.fields is not None:
+            cut = [_shared(view, person.fields, registry.all_organisations) for view in page.items]
+            return SharedPointsDto(items=cut, next=page.next)
         return PointsDto(items=[PointDto(**_point_values(view)) for view in page.items], next=page.next)
 
     async def export(form: str, generation: Generation, chosen: PointFilter | None, person: Person) -> Response:
-        resolved = None if chosen is None else registry.resolved(person, chosen)
+        resolved = None if chosen is None else registry.resolved(person.scope, chosen)
         await guard.exported(person, f"points.{form}, generation {generation}, {_told(chosen)}")
         columns = Columns(generation, registry.all_organisations)
-        pages = _nothing() if resolved is None else registry.all_of(person, resolved)
+        pages = _nothing() if resolved is None else registry.all_of(person.scope, resolved)
         return StreamingResponse(
             as_csv(columns, pages) if form == "csv" else as_xlsx(columns, pages),
             media_type=FORMS[form],
@@ -990,28 +1176,31 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         """Camera files as a workbook, in the same columns."""
         return await export("xlsx", generation, chosen, person)
 
-    @api.get("/points/{point}", response_model=PointDetailDto, tags=["points"])
-    async def one_point(point: str, person: Person = read) -> PointDetailDto:
-        """A point with its file and owners."""
+    @api.get("/points/{point}", response_model=PointDetailDto | SharedPointDto, tags=["points"])
+    async def one_point(point: str, person: Person = shared) -> PointDetailDto | SharedPointDto:
+        """A point with its file and owners; for programs of other departments with the fields of their agreement."""
         guard.use(person, "point", 1)
-        return detail(await registry.point(person, point))
+        view = await registry.point(person.scope, point)
+        if person.fields is not None:
+            return _shared(view, person.fields, registry.all_organisations)
+        return detail(view)
 
     @api.patch("/points/{point}", response_model=PointDetailDto, tags=["points"])
     async def edit_point(point: str, body: EditDto, person: Person = guard.allow("edit_points")) -> PointDetailDto:
         """Change fields of a file."""
-        await registry.point(person, point)
+        await registry.point(person.scope, point)
         await guard.deed(person, "edit_points", [point], ",".join(sorted(body.changes))[:300])
         changes: dict[str, FileValue] = dict(body.changes)
         return detail(
             await registry.edit_point(
-                person, point, changes, version=body.version, by=person.user_id, reason=body.reason
+                person.scope, point, changes, version=body.version, by=person.user_id, reason=body.reason
             )
         )
 
     @api.get("/points/{point}/evidence", response_model=EvidenceDto, tags=["points"])
     async def evidence(point: str, accept_language: str | None = Header(None), person: Person = read) -> EvidenceDto:
         """What is believed of a point, and all evidence for and against it."""
-        live = await registry.evidence(person, point)
+        live = await registry.evidence(person.scope, point)
         return _evidence(live, registry.now_us(), chinese=_is_chinese(accept_language))
 
     @api.get("/points/{point}/history", response_model=HistoryDto, tags=["points"])
@@ -1024,7 +1213,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
     ) -> HistoryDto:
         """States of the last hours, from memory; with `from` (and `to`), of any time, from what was written down."""
         if asked.start is None:
-            spans = await registry.history(person, point, hours=hours)
+            spans = await registry.history(person.scope, point, hours=hours)
             return HistoryDto(
                 spans=[
                     SpanDto(
@@ -1035,13 +1224,13 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
                 ],
                 next=None,
             )  # fmt: skip
-        await registry.point(person, point)
+        await registry.point(person.scope, point)
         return await _written(history, point, asked, limit, registry.now_us())
 
     @api.get("/points/{point}/online", response_model=OnlineDto, tags=["points"])
     async def point_online(point: str, asked: Asked = Depends(_time), person: Person = read) -> OnlineDto:
         """How long a point was online on each day; without `from`, of the last seven days."""
-        await registry.point(person, point)
+        await registry.point(person.scope, point)
         return await _days(history, point, asked, registry.now_us())
 
     @api.get("/points/{point}/versions", response_model=VersionsDto, tags=["points"])
@@ -1049,7 +1238,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         point: str, limit: int = Query(50, ge=1, le=1000), cursor: str | None = None, person: Person = read
     ) -> VersionsDto:
         """Changes of a file, newest first."""
-        page = await registry.versions(person, point, limit=limit, cursor=cursor)
+        page = await registry.versions(person.scope, point, limit=limit, cursor=cursor)
         return VersionsDto(
             items=[
                 VersionDto(version=v.version, at=v.at, by=v.by, reason=v.reason, changes=dict(v.changes))
@@ -1068,7 +1257,9 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         person: Person = read,
     ) -> FindingsDto:
         """What is wrong with camera files. settled: closed ones too."""
-        page = await registry.findings(person, rule=rule, point=point, is_open=not settled, limit=limit, cursor=cursor)
+        page = await registry.findings(
+            person.scope, rule=rule, point=point, is_open=not settled, limit=limit, cursor=cursor
+        )
         return FindingsDto(items=[_finding(found) for found in page.items], next=page.next)
 
     @api.get("/findings/survey", response_model=SurveyDto, tags=["points"])
@@ -1091,7 +1282,7 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
     @api.get("/organisations", response_model=NodesDto, tags=["organisations"])
     async def organisations(parent: str | None = None, person: Person = read) -> NodesDto:
         """Children of an organisation; without a parent, the top of what the asker sees."""
-        found = registry.organisations(person, parent or None)
+        found = registry.organisations(person.scope, parent or None)
         return NodesDto(
             items=[
                 NodeDto(
@@ -1110,8 +1301,8 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
     @api.post("/organisations", response_model=NamedDto, status_code=201, tags=["organisations"])
     async def add_organisation(body: NewOrgDto, person: Person = guard.allow("edit_points")) -> NamedDto:
         """Make an organisation below one that the asker sees."""
-        top = registry.organisations(person, None)
-        above = registry.organisation(person, body.parent or (top[0][0].id if top else ""))
+        top = registry.organisations(person.scope, None)
+        above = registry.organisation(person.scope, body.parent or (top[0][0].id if top else ""))
         await guard.deed(person, "edit_points", [above.id], f"organisation {body.name}"[:300])
         made = await registry.add_organisation(
             name=body.name,
@@ -1134,13 +1325,13 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
     async def counts(person: Person = read) -> CountsDto:
         """Sums by state, kind, class and owner."""
         guard.use(person, "counts", 1)
-        return _counts(registry.counts(person))
+        return _counts(registry.counts(person.scope))
 
     @api.get("/search", response_model=HitsDto, tags=["points"])
     async def search(q: str = Query("", max_length=100), person: Person = read) -> HitsDto:
         """Points, organisations and devices by name, code, address or first letters."""
         guard.use(person, "search", 1)
-        points, orgs, devices = await registry.search(person, q, limit=10)
+        points, orgs, devices = await registry.search(person.scope, q, limit=10)
         hits = [
             HitDto(
                 type="point",
@@ -1166,7 +1357,7 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
     @api.get("/map", response_model=MapDto, tags=["map"])
     async def the_map(person: Person = read) -> MapDto:
         """Where the map begins: around the points that the asker sees, else around the imported base map."""
-        box = registry.tiles.bounds(person.org_path) or registry.base_map.bounds() or Box(73.5, 18.0, 135.1, 53.6)
+        box = registry.tiles.bounds(person.scope) or registry.base_map.bounds() or Box(73.5, 18.0, 135.1, 53.6)
         span = max(box.east - box.west, (box.north - box.south) * 1.3, 0.02)
         zoom = next((zoom / 2 for zoom in range(32, 6, -1) if 360.0 / 2 ** (zoom / 2) * 2 >= span), 3.0)
         return MapDto(
@@ -1206,7 +1397,7 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
         guard.use(person, "map", 1)
         if chosen is None:
             return Response(status_code=204, headers={"cache-control": "private, no-cache"})
-        tile = await registry.tiles.tile(z, x, y, registry.resolved(person, chosen), person.org_path)
+        tile = await registry.tiles.tile(z, x, y, registry.resolved(person.scope, chosen), person.scope)
         headers = {
             "cache-control": "private, no-cache",
             "etag": tile.etag,
@@ -1235,17 +1426,32 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
         """Live states that changed after a cursor. Without one: what is known now, of the box if one is given, at most
         20,000 points (`truncated` says when there are more: tiles carry the state of every point they draw).
         """
-        changes, cursor, reset = registry.states_since(person, since or None)
+        changes, cursor, reset = registry.states_since(person.scope, since or None)
         truncated = False
         if not since or reset:
             box = Box.parse(bbox) if bbox else None
-            changes, truncated = registry.states_in(person, PointFilter(box=box), SNAPSHOT)
+            changes, truncated = registry.states_in(person.scope, PointFilter(box=box), SNAPSHOT)
         return StatesDto(
             changes=[(point, str(state), from_micros(at)) for point, state, at in changes if at],
             cursor=cursor,
             reset=reset,
             truncated=truncated,
         )
+
+    @api.get("/positions", response_model=PositionsDto, tags=["map"])
+    async def positions(
+        kinds: str | None = None,
+        classes: str | None = None,
+        owners: str | None = None,
+        division: str | None = None,
+        organisation: str | None = None,
+        person: Person = read,
+    ) -> PositionsDto:
+        """Where the points that move were last, by the filter of the tiles; at most 20,000."""
+        guard.use(person, "positions", 1)
+        chosen = _filter(kind=kinds, point_class=classes, owner=owners, division=division, organisation=organisation)
+        found, truncated = ([], False) if chosen is None else registry.moving_in(person.scope, chosen, SNAPSHOT)
+        return PositionsDto(items=[_moving(one) for one in found], truncated=truncated)
 
 
 def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: Guard) -> None:
@@ -1264,7 +1470,7 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
         person: Person = read,
     ) -> DevicesDto:
         """Devices in the order in which they first appeared."""
-        page = await registry.devices(person, status=status, q=q, limit=limit, cursor=cursor)
+        page = await registry.devices(person.scope, status=status, q=q, limit=limit, cursor=cursor)
         return DevicesDto(items=[dto(device) for device in page.items], next=page.next)
 
     @api.get("/devices/{device}", response_model=DeviceDetailDto, tags=["devices"])
@@ -1272,7 +1478,7 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
         device: str, accept_language: str | None = Header(None), person: Person = read
     ) -> DeviceDetailDto:
         """A device with its evidence."""
-        found = await registry.device(person, device)
+        found = await registry.device(person.scope, device)
         live = registry.device_live(found)
         org = registry.all_organisations.get(found.org_id or "")
         return DeviceDetailDto(
@@ -1289,13 +1495,13 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
         person: Person = read,
     ) -> HistoryDto:
         """States of a device as they were written down; without `from`, of the last seven days."""
-        await registry.device(person, device)
+        await registry.device(person.scope, device)
         return await _written(history, device, asked, limit, registry.now_us())
 
     @api.get("/devices/{device}/online", response_model=OnlineDto, tags=["devices"])
     async def device_online(device: str, asked: Asked = Depends(_time), person: Person = read) -> OnlineDto:
         """How long a device was online on each day; without `from`, of the last seven days."""
-        await registry.device(person, device)
+        await registry.device(person.scope, device)
         return await _days(history, device, asked, registry.now_us())
 
     @api.get("/devices/{device}/channels", response_model=ChannelsDto, tags=["devices"])
@@ -1303,7 +1509,7 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
         device: str, limit: int = Query(200, ge=1, le=1000), cursor: str | None = None, person: Person = read
     ) -> ChannelsDto:
         """What a device lists."""
-        page = await registry.channels(person, device, limit=limit, cursor=cursor)
+        page = await registry.channels(person.scope, device, limit=limit, cursor=cursor)
         return ChannelsDto(
             items=[
                 ChannelDto(
@@ -1324,30 +1530,101 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
     @api.post("/devices/{device}/adopt", response_model=DeviceDto, tags=["devices"])
     async def adopt_device(device: str, body: AdoptDto, person: Person = adopt) -> DeviceDto:
         """Let a device in under an organisation; its channels become points."""
-        await registry.device(person, device)
-        registry.organisation(person, body.organisation)
+        await registry.device(person.scope, device)
+        registry.organisation(person.scope, body.organisation)
         await guard.deed(person, "adopt", [device], f"under {body.organisation}")
-        adopted, _ = await registry.adopt(person, device, body.organisation)
+        adopted, _ = await registry.adopt(person.scope, device, body.organisation)
         if body.name.strip():
             await registry.describe(device, name=body.name.strip())
-            adopted = await registry.device(Everything, device)
+            adopted = await registry.device(EVERYTHING, device)
         return dto(adopted)
 
     @api.post("/devices/{device}/refuse", response_model=DeviceDto, tags=["devices"])
     async def refuse_device(device: str, person: Person = adopt) -> DeviceDto:
         """Keep a device out."""
-        await registry.device(person, device)
+        await registry.device(person.scope, device)
         await guard.deed(person, "adopt", [device], "refused")
-        return dto(await registry.refuse(person, device))
+        return dto(await registry.refuse(person.scope, device))
 
     @api.patch("/devices/{device}/policies", response_model=PoliciesDto, tags=["devices"])
     async def set_policies(device: str, body: PoliciesChangeDto, person: Person = adopt) -> PoliciesDto:
         """Treat a device otherwise; what is not given stays."""
-        found = await registry.device(person, device)
+        found = await registry.device(person.scope, device)
         given = {name: value for name, value in body.model_dump().items() if value is not None}
         policies = replace(found.policies, **given)
         await guard.deed(person, "adopt", [device], f"policies {','.join(sorted(given))}")
-        return _policies((await registry.set_policies(person, device, policies)).policies)
+        return _policies((await registry.set_policies(person.scope, device, policies)).policies)
+
+
+def _changes(changes: Changes) -> list[ValueChangeDto]:
+    return [
+        ValueChangeDto(name=name, before=before or None, after=after or None)
+        for name, (before, after) in changes.items()
+    ]
+
+
+def _drift(one: Drift, code: str, name: str) -> DriftDto:
+    return DriftDto(
+        id=one.id,
+        device=NamedDto(id=one.device, name=name),
+        device_id=code,
+        kind=one.kind,
+        changes=_changes(one.changes),
+        opened_at=one.opened_at,
+        seen_at=one.seen_at,
+        closed_at=one.closed_at,
+        closed_by=one.closed_by or None,
+        reason=one.reason,
+    )
+
+
+def _baseline(standing: Standing) -> BaselineDto | None:
+    one = standing.baseline
+    if one is None:
+        return None
+    return BaselineDto(
+        origin=one.origin,
+        made_at=one.made_at,
+        made_by=one.made_by or None,
+        intact=standing.is_intact,
+        values=[ValueDto(name=name, value=value) for name, value in one.values.items()],
+    )
+
+
+def _drifts(api: APIRouter, drifts: Drifts, guard: Guard) -> None:
+    read = guard.allow("read_system")
+    adopt = guard.allow("adopt")
+
+    @api.get("/drifts", response_model=DriftsDto, tags=["devices"])
+    async def list_drifts(
+        state: Literal["open", "closed"] | None = None,
+        device: str = Query("", max_length=64),
+        limit: int = Query(50, ge=1, le=1000),
+        cursor: str | None = None,
+        person: Person = read,
+    ) -> DriftsDto:
+        """Devices that say something else of their configuration than they should, newest first."""
+        is_open = None if state is None else state == "open"
+        page = await drifts.page(person.scope, is_open=is_open, device=device, limit=limit, cursor=cursor)
+        count = await drifts.count_open(person.scope)
+        return DriftsDto(items=[_drift(*each) for each in page.items], open=count, next=page.next)
+
+    @api.get("/devices/{device}/configuration", response_model=ConfigurationDto, tags=["devices"])
+    async def configuration(device: str, person: Person = read) -> ConfigurationDto:
+        """What a device should say of its configuration, and where it says something else."""
+        found = await drifts.of(person.scope, device)
+        return ConfigurationDto(
+            baseline=_baseline(found), told_at=found.told_at, drifts=[_drift(*each) for each in found.open]
+        )
+
+    @api.post("/drifts/{drift}/accept", response_model=DriftDto, tags=["devices"])
+    async def accept_drift(drift: str, body: AcceptDto, person: Person = adopt) -> DriftDto:
+        """What the device says now is right: it becomes the baseline, and the drift is closed."""
+
+        async def write(device: str, detail: str) -> None:
+            await guard.deed(person, "adopt", [device], detail)
+
+        return _drift(*await drifts.accept(person.scope, drift, by=person.username, reason=body.reason, write=write))
 
 
 def _imports(api: APIRouter, registry: Registry, imports: Imports, guard: Guard) -> None:
@@ -1355,8 +1632,8 @@ def _imports(api: APIRouter, registry: Registry, imports: Imports, guard: Guard)
 
     async def dto(person: Person, one: Import, *, whole: bool = True) -> ImportDto:
         over = (ImportStatus.PUBLISHED, ImportStatus.CANCELLED)
-        page = await imports.faults(person, one.id, limit=200) if whole else None
-        preview = await imports.preview(person, one.id) if whole and one.status not in over else None
+        page = await imports.faults(person.scope, one.id, limit=200) if whole else None
+        preview = await imports.preview(person.scope, one.id) if whole and one.status not in over else None
         shown: PreviewDto | None = None
         if preview is not None:
             shown = PreviewDto(
@@ -1413,11 +1690,13 @@ def _imports(api: APIRouter, registry: Registry, imports: Imports, guard: Guard)
         organisation: for rows that name none; without it, the top of what the asker sees.
         """
         if organisation is None and kind is ImportKind.POINTS:
-            top = registry.organisations(person, None)
+            top = registry.organisations(person.scope, None)
             organisation = top[0][0].id if top else None
         await guard.deed(person, "import_points", [], f"stage {kind} {filename}"[:300])
         options = ImportOptions(organisation=organisation, datum=datum, zone=zone, networking_zero=networking_zero)
-        one = await imports.stage(person, kind, request.stream(), by=person.user_id, filename=filename, options=options)
+        one = await imports.stage(
+            person.scope, kind, request.stream(), by=person.user_id, filename=filename, options=options
+        )
         return await dto(person, one)
 
     @api.get("/imports", response_model=ImportsDto, tags=["imports"])
@@ -1425,31 +1704,31 @@ def _imports(api: APIRouter, registry: Registry, imports: Imports, guard: Guard)
         limit: int = Query(50, ge=1, le=1000), cursor: str | None = None, person: Person = allowed
     ) -> ImportsDto:
         """Imports, newest first, without faults and previews."""
-        page = await imports.all(person, limit=limit, cursor=cursor)
+        page = await imports.all(person.scope, limit=limit, cursor=cursor)
         return ImportsDto(items=[await dto(person, one, whole=False) for one in page.items], next=page.next)
 
     @api.get("/imports/{import_id}", response_model=ImportDto, tags=["imports"])
     async def one_import(import_id: str, person: Person = allowed) -> ImportDto:
         """An import with its first faults and what publishing would do."""
-        return await dto(person, await imports.get(person, import_id))
+        return await dto(person, await imports.get(person.scope, import_id))
 
     @api.get("/imports/{import_id}/faults", response_model=FaultsDto, tags=["imports"])
     async def faults(
         import_id: str, limit: int = Query(200, ge=1, le=1000), cursor: str | None = None, person: Person = allowed
     ) -> FaultsDto:
         """All faults that are kept."""
-        page = await imports.faults(person, import_id, limit=limit, cursor=cursor)
+        page = await imports.faults(person.scope, import_id, limit=limit, cursor=cursor)
         return FaultsDto(items=[FaultDto(**_fault(fault)) for fault in page.items], next=page.next)
 
     @api.post("/imports/{import_id}/publish", response_model=ImportDto, status_code=202, tags=["imports"])
     async def publish(import_id: str, body: PublishDto | None = None, person: Person = allowed) -> ImportDto:
         """Begin to publish; progress is told by events and by the import itself."""
-        await imports.get(person, import_id)
+        await imports.get(person.scope, import_id)
         await guard.deed(person, "import_points", [], f"publish {import_id}")
         skip = body is not None and body.skip_faulty
-        return await dto(person, await imports.publish(person, import_id, skip_faulty=skip))
+        return await dto(person, await imports.publish(person.scope, import_id, skip_faulty=skip))
 
     @api.delete("/imports/{import_id}", response_model=ImportDto, tags=["imports"])
     async def cancel(import_id: str, person: Person = allowed) -> ImportDto:
         """Give an import up; nothing of it stays."""
-        return await dto(person, await imports.cancel(person, import_id))
+        return await dto(person, await imports.cancel(person.scope, import_id))

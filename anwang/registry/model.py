@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from anwang.kernel.errors import Invalid
 from anwang.kernel.geo import Box, Ring
@@ -14,14 +14,6 @@ from anwang.kernel.ids import OrgId, PointId
 from anwang.registry.told import Place, SelfReport
 
 T = TypeVar("T")
-
-
-class Seen(Protocol):
-    """What the registry needs of a governance scope: rows whose org_path starts with it; "/" is all, None nothing."""
-
-    @property
-    def org_path(self) -> str | None:
-        """A materialised path such as `/a/b/`."""
 
 
 CITY = OrgId("city")
@@ -311,6 +303,16 @@ class LiveState:
     """Where a moving point said it was."""
     report: SelfReport | None = None
     """What a device said of itself."""
+
+
+class Moving(NamedTuple):
+    """A point that tells where it is, as a map draws it."""
+
+    point: PointId
+    kind: PointKind
+    point_class: PointClass
+    state: State
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

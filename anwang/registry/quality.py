@@ -1,4 +1,4 @@
-"""Rules for the camera file (DQ01-DQ12): each has an id, a severity, a predicate and a hint how to put it right.
+"""Rules for the camera file (DQ01-DQ12, DQ23): each has an id, a severity, a predicate and a hint how to put it right.
 
 A rule that looks at one file is a function of its record. Rules about many files (a code used twice, too many at one
 place) are functions of the record and of what is `Around` it in the whole registry; while a file is imported they count
@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,13 @@ from anwang.kernel.geo import EARTH_RADIUS_M, gcj02_to_wgs84
 from anwang.registry.fields import BY_KEY, FIELDS, PLACEHOLDER_IS_VALUE, PLACEHOLDER_LENGTH, PLACEHOLDERS
 from anwang.registry.files import Record
 from anwang.registry.model import PointKind, Severity
+from anwang.registry.outlines import Outline
+from anwang.registry.siting import Restricted, is_in_use, misplaced
 
 CHINA = (73.5, 3.8, 135.1, 53.6)
 BUFFER_M = 500.0
+SITING = "DQ23"
+"""The rule that keeps a point from being put into use, and not only its values from being kept."""
 SAME_PLACE = 8
 """More points than this at one coordinate are suspicious (DQ09)."""
 
@@ -47,12 +50,13 @@ class Fault:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What rules need to know beside the record. divisions: code to name; empty: not known, and not checked. retired:
-    code to the day since which it is no longer in force (ISO).
+    code to the day since which it is no longer in force (ISO). restricted: areas where consent is needed.
     """
 
     today: date
     divisions: Mapping[str, str] = field(default_factory=dict)
     retired: Mapping[str, str] = field(default_factory=dict)
+    restricted: Sequence[Restricted] = ()
     edition: gb28181.Edition = gb28181.Edition.E2022
 
 
@@ -208,6 +212,11 @@ def _dq12(record: Record, _: Setting) -> Iterator[tuple[str, str, bool]]:
         yield "name", "名称含有控制字符", True
 
 
+def _dq23(record: Record, setting: Setting) -> Iterator[tuple[str, str, bool]]:
+    for key, message in misplaced(record, setting.restricted):
+        yield key, message, is_in_use(record)
+
+
 def has_many_eyes(code: str, camera_type: object) -> bool:
     """Whether a channel belongs to a device with several lenses, whose channels stand at one place on purpose."""
     return camera_type in ("panorama", "split") or code[10:13] == "122"
@@ -259,6 +268,8 @@ RULES: tuple[Rule, ...] = (
          predicate=_dq11),
     Rule(id="DQ12", severity=Severity.WARNING, title="名称规范且在上级内唯一",
          hint="名称应与画面标注一致；平台不识别画面上的文字，请人工核对", predicate=_dq12, across=_dq12_across),
+    Rule(id=SITING, severity=Severity.ERROR, title="不在禁止安装区域",
+         hint="现场核查后填写布设核查；涉密单位周边填写同意文号；未办结前不得设为在用", predicate=_dq23),
 )  # fmt: skip
 BY_ID: Mapping[str, Rule] = {rule.id: rule for rule in RULES}
 
@@ -344,42 +355,6 @@ def _fault(rule: str, column: str, value: str, message: str) -> Fault:
     return Fault(rule, BY_ID[rule].severity, column, value[:100], message)
 
 
-class Outline:
-    """A division's polygons for many points at once."""
-
-    def __init__(self, code: str, name: str, rings: Sequence[Sequence[Sequence[float]]]) -> None:
-        self.code, self.name = code, name
-        starts, ends = [], []
-        for ring in rings:
-            corners = np.asarray(ring, np.float64)[:, :2]
-            starts.append(corners)
-            ends.append(np.roll(corners, -1, axis=0))
-        self._a: NDArray[np.float64] = np.concatenate(starts) if starts else np.zeros((0, 2))
-        self._b: NDArray[np.float64] = np.concatenate(ends) if ends else np.zeros((0, 2))
-
-    def holds(self, positions: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which positions (n, 2) lie inside; holes count by the even-odd rule."""
-        inside = np.zeros(len(positions), np.bool_)
-        (ax, ay), (bx, by) = self._a.T, self._b.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for start in range(0, len(positions), 256):
-                lon, lat = positions[start : start + 256, :1], positions[start : start + 256, 1:]
-                crosses = (ay > lat) != (by > lat)
-                left = lon < (bx - ax) * (lat - ay) / (by - ay) + ax
-                inside[start : start + 256] = np.count_nonzero(crosses & left, axis=1) % 2 == 1
-        return inside
-
-    def distance_m(self, longitude: float, latitude: float) -> float:
-        """To the nearest edge."""
-        k = math.cos(math.radians(latitude))
-        a = (self._a - (longitude, latitude)) * (k, 1.0)
-        d = (self._b - self._a) * (k, 1.0)
-        length = np.maximum((d * d).sum(axis=1), 1e-18)
-        t = np.clip(-(a * d).sum(axis=1) / length, 0.0, 1.0)[:, None]
-        nearest = np.hypot(*(a + t * d).T).min()
-        return float(nearest) * math.radians(1.0) * EARTH_RADIUS_M
-
-
 class Outlines:
     """DQ07: does a point lie in the division that its file names?"""
 
@@ -452,17 +427,3 @@ def _median_distance(positions: NDArray[np.float64], roads: NDArray[np.float64])
         t = np.clip(-(a * d).sum(axis=1) / length, 0.0, 1.0)[:, None]
         best.append(np.hypot(*(a + t * d).T).min())
     return float(np.median(best))
-
-
-def rings_of(geometry: Mapping[str, Any]) -> list[list[list[float]]]:
-    """All rings of a Polygon or MultiPolygon; none for other geometries. The even-odd rule tells holes."""
-    coordinates: Sequence[Any] = geometry.get("coordinates") or []
-    if geometry.get("type") == "Polygon":
-        return [_ring(ring) for ring in coordinates]
-    if geometry.get("type") == "MultiPolygon":
-        return [_ring(ring) for rings in coordinates for ring in rings]
-    return []
-
-
-def _ring(ring: Iterable[Sequence[float]]) -> list[list[float]]:
-    return [[float(position[0]), float(position[1])] for position in ring]

@@ -15,24 +15,25 @@ from typing import TypeVar
 
 import numpy as np
 
-from anwang.kernel.times import BEIJING
+from anwang.governance import EVERYTHING
+from anwang.kernel.times import BEIJING, civil_day
 from anwang.registry import store
 from anwang.registry.columns import PointColumns, Rows, degrees
 from anwang.registry.files import record_of
 from anwang.registry.model import Division, Organisation, Point, Severity
+from anwang.registry.outlines import Outline, rings_of
 from anwang.registry.quality import (
     BY_ID,
     RULES,
     Around,
     Fault,
-    Outline,
     Outlines,
     Setting,
     judge,
-    rings_of,
     shift_suspected,
     told,
 )
+from anwang.registry.siting import RESTRICTED, Restricted, buffer_of
 from anwang.registry.tiles import BaseMap
 from anwang.registry.twins import Said, Twins, count_all, said_by
 from anwang.runtime import logs
@@ -99,6 +100,7 @@ class Reviews:
         self._fresh: set[int] | None = None
         self._turn = asyncio.Lock()
         self._outlines: Outlines | None = None
+        self.restricted: tuple[Restricted, ...] = ()
         self._due = asyncio.Event()
         self.survey = Survey()
 
@@ -136,13 +138,21 @@ class Reviews:
                 self._fresh.update(point.ix for point in changed)
 
     def forget_outlines(self) -> None:
-        """The divisions on the map are others now."""
+        """The divisions and areas on the map are others now."""
         self._outlines = None
+
+    async def read_map(self) -> None:
+        """Know what is on the map, for `setting` and `restricted`."""
+        await self._shapes()
 
     async def _shapes(self) -> Outlines:
         if self._outlines is None:
             async with self._state.read() as tx:
                 base = await store.all_base(tx, layers=("divisions",))
+                areas = await store.all_base(tx, layers=(RESTRICTED,))
+            self.restricted = tuple(
+                Restricted.of(name, rings_of(geometry), buffer_of(buffer)) for _, _, name, buffer, geometry in areas
+            )
             self._outlines = Outlines(
                 Outline(code, name, rings_of(geometry)) for _, code, name, _, geometry in base if code
             )
@@ -156,10 +166,11 @@ class Reviews:
             today=now.date(),
             divisions={code: division.name for code, division in divisions.items()},
             retired={
-                code: division.valid_to.astimezone(BEIJING).date().isoformat()
+                code: civil_day(division.valid_to).isoformat()
                 for code, division in divisions.items()
                 if division.valid_to is not None and division.valid_to <= now
             },
+            restricted=self.restricted,
         )
 
     # --- one point -----------------------------------------------------------------------------------------------
@@ -177,14 +188,14 @@ class Reviews:
         """
         others = self._twins.touched(before, ix) if before else np.zeros(0, np.int32)
         numbers = [ix, *others.tolist()]
-        setting, shapes = self.setting(), await self._shapes()
+        shapes, setting = await self._shapes(), self.setting()
         async with self._state.begin() as tx:
             for part in in_steps(numbers):
-                points = await store.points_by_ix(tx, "/", part)
+                points = await store.points_by_ix(tx, EVERYTHING, part)
                 around = [self._twins.around(point.ix) for point in points]
                 found = _judge(points, around, setting, shapes)
                 await self._write(tx, points, found, await _open(tx, points))
-            point = await store.points_by_ix(tx, "/", [ix])
+            point = await store.points_by_ix(tx, EVERYTHING, [ix])
             gone = [("DQ05", unread_subject(one.id, key)) for one in point for key in changed]
             await self._settle(tx, gone)
 
@@ -226,7 +237,7 @@ class Reviews:
         await self.ready()
         self.survey = Survey(started_at=self._clock.now(), total=self._columns.count)
         counts = await asyncio.to_thread(count_all, *self._twins.counts())
-        setting, shapes = self.setting(), await self._shapes()
+        shapes, setting = await self._shapes(), self.setting()
         async for points in self._pages():
             around = [
                 Around(*counts[:, point.ix].tolist()) if point.ix < counts.shape[1] else self._twins.around(point.ix)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anwang.governance import CITY_PATH, EVERYTHING, Object, Scope
 from anwang.kernel.codes import DeviceCode
-from anwang.kernel.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
+from anwang.kernel.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
 from anwang.kernel.ids import OrgId, PointId, uuid7
 from anwang.kernel.times import from_micros, to_micros
 from anwang.registry import store
 from anwang.registry.catalogue import ChannelRow, News, by_channel, compare, streams_of
 from anwang.registry.columns import CLASSES, KINDS, Mask, PointColumns, Row, Rows, state_mask
-from anwang.registry.facts import OFFLINE, ONLINE, UNKNOWN, Fact, PointsChanged, WaitingChanged
+from anwang.registry.facts import (
+    OFFLINE,
+    ONLINE,
+    UNKNOWN,
+    DeviceAdopted,
+    Fact,
+    PointForbidden,
+    PointsChanged,
+    PointsMoved,
+    PoliciesChanged,
+    WaitingChanged,
+)
 from anwang.registry.fields import BY_KEY, Generation, NotInDomain
 from anwang.registry.files import Record, columns_of, differences, record_of, row_hash
 from anwang.registry.gathering import Gathering
@@ -41,6 +54,7 @@ from anwang.registry.model import (
     Finding,
     Lifecycle,
     LiveState,
+    Moving,
     Named,
     Organisation,
     OrgKind,
@@ -54,16 +68,16 @@ from anwang.registry.model import (
     Policies,
     Reach,
     Reconciled,
-    Seen,
     Severity,
     State,
     StateSpan,
     Tally,
     device_key,
 )
-from anwang.registry.quality import check
+from anwang.registry.quality import SITING, check
 from anwang.registry.reviews import Reviews, in_steps, unread_subject
 from anwang.registry.roll import Admission, Known, Roll
+from anwang.registry.siting import is_forbidden, misplaced
 from anwang.registry.text import TextIndex, pinyin
 from anwang.registry.tiles import BaseMap, TileIndex, drawn
 from anwang.registry.told import Place, SelfReport, Taken, Told, is_plausible
@@ -80,7 +94,6 @@ CLOSE_S = 5.0
 TICK_S = 1.0
 MAP_S = 5.0
 """Changed points are drawn at once; this often they are sorted in."""
-EVERYTHING = "/"
 MOST_MOVING = 64
 """Points that one position of a device moves: the cameras of a vehicle."""
 
@@ -107,9 +120,9 @@ def read_cursor(text: str | None, start: str) -> str:
         raise Invalid("this cursor is not one of ours", "begin again without a cursor") from None
 
 
-def _number_cursor(text: str | None) -> int:
-    plain = read_cursor(text, "-1")
-    if not plain.lstrip("-").isdigit() or len(plain) > 12:
+def _number_cursor(text: str | None, first: int = -1) -> int:
+    plain = read_cursor(text, str(first))
+    if re.fullmatch(r"-?[0-9]{1,12}", plain) is None:
         raise Invalid("this cursor is not one of ours", "begin again without a cursor")
     return int(plain)
 
@@ -178,7 +191,7 @@ class Registry:
         self._turns: dict[str, asyncio.Lock] = {}
         self._touched: set[int] = set()
         self._moved: dict[int, tuple[str, str]] = {}
-        self._counts: dict[str, tuple[tuple[int, str], Counts]] = {}
+        self._counts: dict[Scope, tuple[tuple[int, str], Counts]] = {}
         self.live.subscribe(self._announce)
         self.live.subscribe_devices(self._announce)
 
@@ -198,7 +211,7 @@ class Registry:
             await self._take_columns(tx)
             self.base_map.fill(drawn(i, *row) for i, row in enumerate(await store.all_base(tx)))
         if self._organisations.get(CITY) is None or self._organisations[CITY].name != self._city:
-            city = Organisation(id=CITY, name=self._city, kind=OrgKind.CITY, parent=None, org_path=EVERYTHING)
+            city = Organisation(id=CITY, name=self._city, kind=OrgKind.CITY, parent=None, org_path=CITY_PATH)
             await self.put_organisations([city])
         self.columns.settle()
         await self.tiles.rebuild()
@@ -216,7 +229,7 @@ class Registry:
     async def _take_columns(self, tx: Tx, *, batch: int | None = None, page: int = 20_000) -> int:
         taken = 0
         async for rows in store.column_pages(tx, batch=batch, page=page):
-            ix = self.columns.load({name: rows[name] for name in store.COLUMNS[:12]})
+            ix = self.columns.load({field.name: rows[field.name] for field in fields(Row)})
             slots = [
                 self.live.device(device_key(gateway, device)) if gateway else -1
                 for gateway, device in zip(rows["gateway"], rows["device_id"], strict=True)
@@ -350,6 +363,9 @@ class Registry:
         async with self._state.read() as tx:
             moving = await store.points_of_device(tx, gateway, device_id, one, limit=MOST_MOVING)
         became = [self.told.put_place(point, place) for point in moving]
+        moved = [point for point, taken in zip(moving, became, strict=True) if taken is Taken.TAKEN]
+        if moved:
+            self._announce(PointsMoved(points=moved, place=place))
         return Taken.NOT_ADOPTED if not became else Taken.TAKEN if Taken.TAKEN in became else became[0]
 
     def state_of(self, point: PointId) -> LiveState:
@@ -362,9 +378,15 @@ class Registry:
         ix = self.columns.find(point)
         return None if ix < 0 else CLASSES[int(self.columns.point_class[ix])]
 
-    def owner_of(self, point: PointId) -> str:
-        """Path of the organisation that a point belongs to today, from memory. Raises NotFound."""
-        return self.columns.orgs.texts[int(self.columns.org[self._ix(point)])]
+    def known(self, point: PointId) -> Object | None:
+        """What rights to a point depend on, from memory, without names; None for an unknown one."""
+        ix = self.columns.find(point)
+        return None if ix < 0 else self.columns.object(ix)
+
+    def sees(self, scope: Scope, point: PointId) -> bool:
+        """Whether a scope covers a point, from memory; not one that is gone."""
+        ix = self.columns.find(point)
+        return ix >= 0 and scope.covers(self.columns.object(ix))
 
     def points_of_class(self, wanted: PointClass) -> list[PointId]:
         """All cameras of a class, for those who act for the platform itself."""
@@ -402,14 +424,14 @@ class Registry:
         """All organisations by id. For callers inside the platform; people get `organisations`."""
         return self._organisations
 
-    def organisation(self, seen: Seen, org: str) -> Organisation:
+    def organisation(self, seen: Scope, org: str) -> Organisation:
         """One organisation. Raises NotFound, also when it lies outside the scope."""
         found = self._organisations.get(org)
-        if found is None or seen.org_path is None or not found.org_path.startswith(seen.org_path):
+        if found is None or not seen.reaches(found.org_path):
             raise NotFound(f"there is no organisation {org[:64]}")
         return found
 
-    def organisations(self, seen: Seen, parent: str | None) -> list[tuple[Organisation, int, Tally]]:
+    def organisations(self, seen: Scope, parent: str | None) -> list[tuple[Organisation, int, Tally]]:
         """The children of an organisation that a scope sees, by name, with how many children and points each has.
 
         Without a parent: the top of what is seen.
@@ -418,8 +440,7 @@ class Registry:
             self.organisation(seen, parent)
             chosen = [org for org in self._organisations.values() if org.parent == parent]
         else:
-            own = self._org_of_path.get(seen.org_path or "")
-            chosen = [own] if own else []
+            chosen = [self._org_of_path[path] for path in seen.paths if path in self._org_of_path]
         by_org = self._tally_by_org()
         out = []
         for org in sorted(chosen, key=lambda org: (org.name, org.id)):
@@ -491,14 +512,14 @@ class Registry:
 
     # --- points --------------------------------------------------------------------------------------------------
 
-    def resolved(self, seen: Seen, chosen: PointFilter) -> PointFilter:
+    def resolved(self, seen: Scope, chosen: PointFilter) -> PointFilter:
         """The filter with its organisation as a path. Raises NotFound for an organisation out of sight."""
         if chosen.organisation is None or chosen.organisation.startswith("/"):
             return chosen
         return replace(chosen, organisation=self.organisation(seen, chosen.organisation).org_path)
 
     async def points(
-        self, seen: Seen, chosen: PointFilter, *, limit: int = 50, cursor: str | None = None
+        self, seen: Scope, chosen: PointFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page[PointView]:
         """Points by their number. Raises Invalid for a limit above 1000 or a foreign cursor."""
         limit, after = limited(limit), _number_cursor(cursor)
@@ -506,11 +527,11 @@ class Registry:
         mask = await self._matching(seen, chosen)
         numbers = np.flatnonzero(mask[after + 1 :])[: limit + 1] + after + 1
         async with self._state.read() as tx:
-            found = await store.points_by_ix(tx, seen.org_path, numbers.tolist())
+            found = await store.points_by_ix(tx, seen, numbers.tolist())
         found = found[:limit]
         return Page(self._views(found), cursor_of(numbers[limit - 1]) if len(numbers) > limit else None)
 
-    async def all_of(self, seen: Seen, chosen: PointFilter, *, page: int = 1000) -> AsyncIterator[Sequence[Point]]:
+    async def all_of(self, seen: Scope, chosen: PointFilter, *, page: int = 1000) -> AsyncIterator[Sequence[Point]]:
         """Every point that a scope sees and a filter leaves, by number, page by page, for taking away as a file.
 
         Each page is a snapshot of its own, so that a slow reader holds none open; what is removed meanwhile is missing.
@@ -519,19 +540,19 @@ class Registry:
         numbers = np.flatnonzero(await self._matching(seen, chosen))
         for start in range(0, len(numbers), page):
             async with self._state.read() as tx:
-                found = await store.points_by_ix(tx, seen.org_path, numbers[start : start + page].tolist())
+                found = await store.points_by_ix(tx, seen, numbers[start : start + page].tolist())
             yield found
 
-    def _mask(self, seen: Seen, chosen: PointFilter) -> Mask:
+    def _mask(self, seen: Scope, chosen: PointFilter) -> Mask:
         """By number of the point: whether it is wanted, text apart. Memory knows what no index of a database serves:
         live state, place, and any combination of the others.
         """
-        mask = self.columns.matching(chosen, seen.org_path)
+        mask = self.columns.matching(chosen, seen)
         if chosen.states:
             mask &= state_mask(chosen.states)[self.live.states()[: len(mask)]]
         return mask
 
-    async def _matching(self, seen: Seen, chosen: PointFilter) -> Mask:
+    async def _matching(self, seen: Scope, chosen: PointFilter) -> Mask:
         """As `_mask`, with the text."""
         if not chosen.q.strip():
             return self._mask(seen, chosen)
@@ -587,30 +608,32 @@ class Registry:
             recording=recording,
         )
 
-    async def point(self, seen: Seen, point: str) -> PointView:
+    async def point(self, seen: Scope, point: str) -> PointView:
         """One point. Raises NotFound, also when it lies outside the scope."""
         async with self._state.read() as tx:
-            found = await store.point_by_id(tx, seen.org_path, point)
+            found = await store.point_by_id(tx, seen, point)
         if found is None:
             raise NotFound(f"there is no point {point[:64]}")
         return self._views([found])[0]
 
-    async def by_code(self, seen: Seen, code: str) -> list[PointView]:
+    async def by_code(self, seen: Scope, code: str) -> list[PointView]:
         """Points with a 20-digit code; more than one where the code is a duplicate."""
         async with self._state.read() as tx:
-            return self._views(await store.points_of_codes(tx, [code], seen.org_path))
+            return self._views(await store.points_of_codes(tx, [code], seen))
 
-    async def address_of(self, point: str, seen: Seen | None = None) -> Reach:
+    async def address_of(self, point: str, seen: Scope | None = None) -> Reach:
         """How a point is reached. Raises NotFound, Conflict if no device is connected to it.
 
         Without `seen` nothing is hidden: for recorders and others that act for the platform itself.
         """
         async with self._state.read() as tx:
-            found = await store.point_by_id(tx, EVERYTHING if seen is None else seen.org_path, point)
+            found = await store.point_by_id(tx, EVERYTHING if seen is None else seen, point)
         if found is None:
             raise NotFound(f"there is no point {point[:64]}")
         if found.gateway is None or found.device_id is None or found.channel_id is None:
             raise Conflict(f"no device is connected to {found.name}", "adopt its device, or check its code")
+        if is_forbidden(found.file):
+            raise Denied("no camera may stand at this place", "an inspection has found so; see the point's file")
         return Reach(
             point=found.id,
             gateway=found.gateway,
@@ -627,19 +650,19 @@ class Registry:
             return await store.point_of_channel(tx, gateway, device_id, channel_id)
 
     async def versions(
-        self, seen: Seen, point: str, *, limit: int = 50, cursor: str | None = None
+        self, seen: Scope, point: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[FileVersion]:
         """Changes of a file, newest first. Raises NotFound."""
-        limit, before = limited(limit), int(read_cursor(cursor, str(1 << 30)))
+        limit, before = limited(limit), _number_cursor(cursor, 1 << 30)
         async with self._state.read() as tx:
-            if await store.point_by_id(tx, seen.org_path, point) is None:
+            if await store.point_by_id(tx, seen, point) is None:
                 raise NotFound(f"there is no point {point[:64]}")
             found = await store.versions_of(tx, point, before=before, limit=limit + 1)
         more = len(found) > limit
         return Page(found[:limit], cursor_of(found[limit - 1].version) if more else None)
 
     async def edit_point(
-        self, seen: Seen, point: str, changes: Mapping[str, FileValue], *, version: int, by: str, reason: str = ""
+        self, seen: Scope, point: str, changes: Mapping[str, FileValue], *, version: int, by: str, reason: str = ""
     ) -> PointView:
         """Change fields of a file, by key of `registry.fields`; None empties one.
 
@@ -650,7 +673,7 @@ class Registry:
         parsed = self._parse_changes(seen, changes)
         then = await self.reviews.before(self._ix(point))
         async with self._state.begin() as tx:
-            before = await store.point_by_id(tx, seen.org_path, point, lock=True)
+            before = await store.point_by_id(tx, seen, point, lock=True)
             if before is None:
                 raise NotFound(f"there is no point {point[:64]}")
             if before.version != version:
@@ -663,7 +686,8 @@ class Registry:
             diff = differences(old, record)
             if not diff:
                 return self._views([before])[0]
-            bad = [fault for fault in check(record, self.reviews.setting()) if fault.blocks and fault.column in diff]
+            found = check(record, self.reviews.setting())
+            bad = [fault for fault in found if fault.blocks and (fault.column in diff or fault.rule == SITING)]
             if bad:
                 raise Invalid("; ".join(f"{fault.column}: {fault.message}" for fault in bad))
             now = self._clock.now()
@@ -680,9 +704,11 @@ class Registry:
         except (Exhausted, Unavailable) as err:
             log.warning("findings of a changed point wait for the next survey", point=point, reason=err.reason)
         self._announce(PointsChanged(points=(after.id,), changed=1))
+        if is_forbidden(after.file):
+            self._announce(PointForbidden(point=after.id))
         return self._views([after])[0]
 
-    def _parse_changes(self, seen: Seen, changes: Mapping[str, FileValue]) -> dict[str, FileValue]:
+    def _parse_changes(self, seen: Scope, changes: Mapping[str, FileValue]) -> dict[str, FileValue]:
         wrong: list[str] = []
         parsed: dict[str, FileValue] = {}
         for key, value in changes.items():
@@ -751,6 +777,8 @@ class Registry:
                     org_path=point.org_path,
                     owns=point.owners.owns,
                     division=point.division,
+                    department=point.department,
+                    zone=point.zone,
                     heading_deg=point.heading_deg,
                     fov_deg=point.fov_deg,
                 )
@@ -809,7 +837,7 @@ class Registry:
 
     async def findings(
         self,
-        seen: Seen,
+        seen: Scope,
         *,
         rule: str | None = None,
         point: str | None = None,
@@ -821,12 +849,12 @@ class Registry:
         limit, after = limited(limit), read_cursor(cursor, "")
         async with self._state.read() as tx:
             found = await store.list_findings(
-                tx, seen.org_path, rule=rule, point_id=point, is_open=is_open, after=after, limit=limit + 1
+                tx, seen, rule=rule, point_id=point, is_open=is_open, after=after, limit=limit + 1
             )
             page = await self._with_twins(tx, seen, found[:limit])
         return Page(page, cursor_of(found[limit - 1].id) if len(found) > limit else None)
 
-    async def _with_twins(self, tx: Tx, seen: Seen, found: Sequence[Finding]) -> list[Finding]:
+    async def _with_twins(self, tx: Tx, seen: Scope, found: Sequence[Finding]) -> list[Finding]:
         """Findings about a code used twice with the names of the others that the reader sees."""
         codes: dict[str, str] = {}
         twins: dict[str, list[Point]] = {}
@@ -834,7 +862,7 @@ class Registry:
         for part in in_steps(asked):
             codes.update(await store.codes_of(tx, part))
         for some in in_steps(sorted(set(codes.values()))):
-            for point in await store.points_of_codes(tx, some, seen.org_path):
+            for point in await store.points_of_codes(tx, some, seen):
                 twins.setdefault(point.code, []).append(point)
         return [
             replace(one, message=one.message + _named(one.point_id, twins.get(codes.get(one.point_id or "", ""), ())))
@@ -843,7 +871,7 @@ class Registry:
 
     # --- live ----------------------------------------------------------------------------------------------------
 
-    async def evidence(self, seen: Seen, point: str) -> LiveState:
+    async def evidence(self, seen: Scope, point: str) -> LiveState:
         """What is believed of a point and why. Raises NotFound."""
         await self.point(seen, point)
         return self.state_of(PointId(point))
@@ -861,7 +889,7 @@ class Registry:
         admission = self.roll.get(self.live.device(key))
         return None if admission is None else admission.id
 
-    async def history(self, seen: Seen, point: str, *, hours: float = 24.0) -> list[StateSpan]:
+    async def history(self, seen: Scope, point: str, *, hours: float = 24.0) -> list[StateSpan]:
         """What was believed over the last hours, at most 24. Raises NotFound, Invalid."""
         if not 0 < hours <= 24:
             raise Invalid("hours must lie between 0 and 24", "older states are in the series store")
@@ -869,7 +897,7 @@ class Registry:
         now = self._clock.micros()
         return self.live.history(self._ix(point), now - round(hours * DAY / 24), now)
 
-    def states_since(self, seen: Seen, cursor: str | None) -> tuple[list[tuple[PointId, State, int]], str, bool]:
+    def states_since(self, seen: Scope, cursor: str | None) -> tuple[list[tuple[PointId, State, int]], str, bool]:
         """What changed after a cursor, the cursor after it, and whether the reader must start anew (its cursor is too
         old or of another run). Without a cursor: nothing, and where things stand.
         """
@@ -879,7 +907,7 @@ class Registry:
         if found is None:
             return [], self.live.cursor, True
         ix, new, at, after = found
-        visible = self.columns.seen_by(seen.org_path)[ix]
+        visible = self.columns.seen_by(seen)[ix]
         ix, new, at = ix[visible], new[visible], at[visible]
         rows = [
             (point, STATE_OF[state], moment)
@@ -888,10 +916,10 @@ class Registry:
         return rows, after, False
 
     def states_in(
-        self, seen: Seen, chosen: PointFilter, limit: int = 20_000
+        self, seen: Scope, chosen: PointFilter, limit: int = 20_000
     ) -> tuple[list[tuple[PointId, State, int]], bool]:
         """States of the points that a filter leaves (live state and text apart), and whether `limit` cut them."""
-        mask = self.columns.matching(self.resolved(seen, chosen), seen.org_path)
+        mask = self.columns.matching(self.resolved(seen, chosen), seen)
         ix = np.flatnonzero(mask).astype(np.int32)
         is_cut = len(ix) > limit
         ix = ix[:limit]
@@ -901,20 +929,35 @@ class Registry:
             rows.append((point, state, since or 0))
         return rows, is_cut
 
-    def counts(self, seen: Seen) -> Counts:
+    def moving_in(self, seen: Scope, chosen: PointFilter, limit: int = 20_000) -> tuple[list[Moving], bool]:
+        """Points that a filter leaves (live state and text apart) and that have said where they are, and whether
+        `limit` cut them.
+        """
+        mask = self.columns.matching(self.resolved(seen, chosen), seen)
+        rows: list[Moving] = []
+        for point, place in self.told.places():
+            ix = self.columns.find(point)
+            if ix < 0 or not mask[ix]:
+                continue
+            if len(rows) == limit:
+                return rows, True
+            kind, point_class = KINDS[self.columns.kind[ix]], CLASSES[self.columns.point_class[ix]]
+            rows.append(Moving(point, kind, point_class, self.live.state(ix)[0], place))
+        return rows, False
+
+    def counts(self, seen: Scope) -> Counts:
         """Sums over what a scope sees; a second old at most."""
         mark = (self.columns.version, self.live.cursor)
-        path = seen.org_path or ""
-        kept = self._counts.get(path)
+        kept = self._counts.get(seen)
         if kept is None or kept[0] != mark:
             if len(self._counts) > 256:
                 self._counts.clear()
-            kept = self._counts[path] = (mark, self._count(seen))
-        waiting = self.roll.waiting if seen.org_path == EVERYTHING else 0
+            kept = self._counts[seen] = (mark, self._count(seen))
+        waiting = self.roll.waiting if seen.sees_all else 0
         return replace(kept[1], waiting_devices=waiting)
 
-    def _count(self, seen: Seen) -> Counts:
-        ix = np.flatnonzero(self.columns.seen_by(seen.org_path))
+    def _count(self, seen: Scope) -> Counts:
+        ix = np.flatnonzero(self.columns.seen_by(seen))
         states = self.live.states()[ix]
 
         def by(numbers: Any, size: int) -> Any:
@@ -936,7 +979,40 @@ class Registry:
             waiting_devices=0,
         )
 
+    async def installed(self) -> list[tuple[str, PointKind, int]]:
+        """How many points are in use or repair, by path of the organisation and kind."""
+        async with self._state.read() as tx:
+            return [(path, PointKind(kind), count) for path, kind, count in await store.installed(tx)]
+
+    async def installed_at(
+        self, org_path: str, besides: Sequence[str], *, limit: int
+    ) -> list[tuple[str, str, PointKind, int]]:
+        """Where those below an organisation are: the owner's path, address ("" where the file has none), kind, how
+        many. besides: paths that are left out.
+        """
+        async with self._state.read() as tx:
+            found = await store.installed_at(tx, org_path, besides, limit=limit)
+        return [(path, address or "", PointKind(kind), count) for path, address, kind, count in found]
+
     # --- devices -------------------------------------------------------------------------------------------------
+
+    async def owned(self, ids: Sequence[PointId]) -> dict[PointId, Object]:
+        """What rights to these points depend on, whoever asks; unknown ones are left out."""
+        async with self._state.read() as tx:
+            found = await store.points_by_ids(tx, ids)
+        return {point.id: _object(point) for point in found}
+
+    async def codes(self, ids: Sequence[PointId]) -> dict[PointId, str]:
+        """The 20-digit codes of these points, whoever asks; unknown ones are left out."""
+        async with self._state.read() as tx:
+            return {point.id: point.code for point in await store.points_by_ids(tx, ids)}
+
+    async def where_is(self, point: PointId) -> Object:
+        """What rights to a point depend on. Raises NotFound."""
+        found = await self.owned([point])
+        if point not in found:
+            raise NotFound("there is no such object", "check the id")  # as of one that is out of sight
+        return found[point]
 
     def admission(self, gateway: str, device_id: str) -> Admission | None:
         """What a gateway must know of a device before it lets it in; None if it was never met. Memory only."""
@@ -1001,7 +1077,7 @@ class Registry:
             "address": address[:100],
             "status": str(DeviceStatus.ADOPTED if org else DeviceStatus.WAITING),
             "org_id": org.id if org else None,
-            "org_path": org.org_path if org else EVERYTHING,
+            "org_path": org.org_path if org else CITY_PATH,
             "policies": {},
             "first_seen": now,
             "last_seen": now if is_there else None,
@@ -1038,22 +1114,28 @@ class Registry:
                 await store.change_device(tx, device, values)
 
     async def devices(
-        self, seen: Seen, *, status: DeviceStatus | None = None, q: str = "", limit: int = 50, cursor: str | None = None
+        self,
+        seen: Scope,
+        *,
+        status: DeviceStatus | None = None,
+        q: str = "",
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[Device]:
         """Devices in the order in which they first appeared. Waiting ones are seen only by who sees all."""
         limit, after = limited(limit), read_cursor(cursor, "")
         async with self._state.read() as tx:
-            found = await store.list_devices(tx, seen.org_path, status=status, q=q, after=after, limit=limit + 1)
+            found = await store.list_devices(tx, seen, status=status, q=q, after=after, limit=limit + 1)
         more = len(found) > limit
         return Page(found[:limit], cursor_of(found[limit - 1].id) if more else None)
 
-    async def device(self, seen: Seen, device: str) -> Device:
+    async def device(self, seen: Scope, device: str) -> Device:
         """One device. Raises NotFound."""
         async with self._state.read() as tx:
             return await self._device(tx, seen, device)
 
-    async def _device(self, tx: Tx, seen: Seen, device: str) -> Device:
-        found = await store.device_by_id(tx, seen.org_path, device)
+    async def _device(self, tx: Tx, seen: Scope, device: str) -> Device:
+        found = await store.device_by_id(tx, seen, device)
         if found is None:
             raise NotFound(f"there is no device {device[:64]}")
         return found
@@ -1063,7 +1145,7 @@ class Registry:
         key = device_key(device.gateway, device.device_id)
         return replace(self.live.explain_device(key, self._clock.micros()), report=self.told.report(key))
 
-    async def channels(self, seen: Seen, device: str, *, limit: int = 200, cursor: str | None = None) -> Page[Channel]:
+    async def channels(self, seen: Scope, device: str, *, limit: int = 200, cursor: str | None = None) -> Page[Channel]:
         """What a device lists, by channel id. Raises NotFound."""
         limit, after = limited(limit), read_cursor(cursor, "")
         async with self._state.read() as tx:
@@ -1072,9 +1154,10 @@ class Registry:
         more = len(found) > limit
         return Page(found[:limit], cursor_of(found[limit - 1].channel_id) if more else None)
 
-    async def adopt(self, seen: Seen, device: str, org: str) -> tuple[Device, Reconciled]:
+    async def adopt(self, seen: Scope, device: str, org: str) -> tuple[Device, Reconciled]:
         """Let a device in under an organisation; points are made of its channels. Raises NotFound."""
         under = self.organisation(seen, org)
+        await self.reviews.read_map()
         async with self._turn(device), self._state.begin() as tx:
             await self._device(tx, seen, device)
             held = await store.lock_device(tx, device)
@@ -1085,32 +1168,34 @@ class Registry:
                 device,
                 {"status": str(DeviceStatus.ADOPTED), "org_id": under.id, "org_path": under.org_path},
             )
-            found = await self._device(tx, Everything, device)
+            found = await self._device(tx, EVERYTHING, device)
             made = await self._make_points(tx, replace(held, org_id=under.id, org_path=under.org_path))
         self._take_device(found)
         self._follow(found, made)
         self._announce(WaitingChanged(waiting=self.roll.waiting))
+        self._announce(DeviceAdopted(gateway=found.gateway, device_id=found.device_id))
         points = tuple(point.id for point in made.new)
-        return await self.device(Everything, device), Reconciled(added=len(points), points=points)
+        return await self.device(EVERYTHING, device), Reconciled(added=len(points), points=points)
 
-    async def refuse(self, seen: Seen, device: str) -> Device:
+    async def refuse(self, seen: Scope, device: str) -> Device:
         """Keep a device out; its points stay, with their history. Raises NotFound."""
         async with self._turn(device), self._state.begin() as tx:
             await self._device(tx, seen, device)
             await store.change_device(tx, device, {"status": str(DeviceStatus.REFUSED)})
-            found = await self._device(tx, Everything, device)
+            found = await self._device(tx, EVERYTHING, device)
         self._take_device(found)
         self._announce(WaitingChanged(waiting=self.roll.waiting))
         return found
 
-    async def set_policies(self, seen: Seen, device: str, policies: Policies) -> Device:
+    async def set_policies(self, seen: Scope, device: str, policies: Policies) -> Device:
         """Treat a device so. Raises NotFound."""
         values: dict[str, object] = {name: getattr(policies, name) for name in Policies.__dataclass_fields__}
         async with self._state.begin() as tx:
             await self._device(tx, seen, device)
             await store.change_device(tx, device, {"policies": values})
-            found = await self._device(tx, Everything, device)
+            found = await self._device(tx, EVERYTHING, device)
         self._take_device(found)
+        self._announce(PoliciesChanged(gateway=found.gateway, device_id=found.device_id))
         return found
 
     # --- catalogues ----------------------------------------------------------------------------------------------
@@ -1170,6 +1255,7 @@ class Registry:
         async with self._turn(device):
             news = by_channel([*self.notices.take(device, self._clock.monotonic()), *notice])
             told = by_channel(answer or ())
+            await self.reviews.read_map()
             async with self._state.begin() as tx:
                 found = await store.lock_device(tx, device)
                 if found is None:
@@ -1289,7 +1375,7 @@ class Registry:
         changed = []
         now = self._clock.now()
         for part in in_steps(list(wanted)):
-            for point in await store.points_by_ids(tx, part):
+            for point in await store.points_by_ids(tx, part, lock=True):
                 old = record_of(point)
                 record = {**old, "streams": wanted[point.id]}
                 diff = differences(old, record)
@@ -1334,6 +1420,8 @@ class Registry:
                 record[key] = about[key]
         if about.get("vendor"):
             record.setdefault("maker", about["vendor"])
+        if any(misplaced(record, self.reviews.restricted)):
+            record["lifecycle"] = str(Lifecycle.PLANNED)  # until an inspection has said that it may be used
         org = self._organisations[str(device.org_id)]
         columns = columns_of(record)
         blank = Point(
@@ -1393,7 +1481,7 @@ class Registry:
     # --- search --------------------------------------------------------------------------------------------------
 
     async def search(
-        self, seen: Seen, q: str, *, limit: int = 20
+        self, seen: Scope, q: str, *, limit: int = 20
     ) -> tuple[list[PointView], list[Organisation], list[Device]]:
         """Points, organisations and devices that a text fits, `limit` of each at most; points that fit best first."""
         q = q.strip()[:100]
@@ -1402,21 +1490,18 @@ class Registry:
         limit = limited(limit)
         numbers = await self._best(seen, q, limit)
         async with self._state.read() as tx:
-            by_ix = {point.ix: point for point in await store.points_by_ix(tx, seen.org_path, numbers)}
-            devices = await store.list_devices(tx, seen.org_path, status=None, q=q, after="", limit=limit)
-        path = seen.org_path
+            by_ix = {point.ix: point for point in await store.points_by_ix(tx, seen, numbers)}
+            devices = await store.list_devices(tx, seen, status=None, q=q, after="", limit=limit)
         orgs = [
-            org
-            for org in self._organisations.values()
-            if path is not None and org.org_path.startswith(path) and _is_called(org, q.lower())
+            org for org in self._organisations.values() if seen.reaches(org.org_path) and _is_called(org, q.lower())
         ]
         found = [by_ix[number] for number in numbers if number in by_ix]
         return self._views(found), sorted(orgs, key=lambda org: org.name)[:limit], devices
 
-    async def _best(self, seen: Seen, q: str, limit: int) -> list[int]:
+    async def _best(self, seen: Scope, q: str, limit: int) -> list[int]:
         """Numbers of the seen points that a text fits best: its code, then what begins with it, then the rest."""
         ix, rank = await self._find(q)
-        mask = self.columns.seen_by(seen.org_path)
+        mask = self.columns.seen_by(seen)
         known = ix < len(mask)
         known[known] = mask[ix[known]]
         keys = rank[known].astype(np.int64) << 32 | ix[known]
@@ -1432,14 +1517,20 @@ class Registry:
         return uuid7(self._clock.micros() // 1000)
 
 
-class _Everything:
-    """The scope of the platform itself."""
-
-    org_path: str | None = EVERYTHING
-
-
-Everything: Seen = _Everything()
 STATE_OF = {UNKNOWN: State.UNKNOWN, ONLINE: State.ONLINE, OFFLINE: State.OFFLINE}
+
+
+def _object(point: Point) -> Object:
+    return Object(
+        point.id,
+        point.org_path,
+        department=point.department or "",
+        point_class=int(point.point_class),
+        kind=str(point.kind),
+        zone=point.zone,
+        name=point.name,
+        is_forbidden=is_forbidden(point.file),
+    )
 
 
 def _named(point: str | None, twins: Sequence[Point]) -> str:

@@ -1,7 +1,8 @@
 """Tables of the registry and their queries.
 
-A scope is one predicate on one table: every row that a person may see carries `org_path`, and a query begins with
-`_seen`. Rows of an import that is being published lie in `points` already, but hidden: their batch is still open.
+A scope is one condition on one table: every row that a person may see carries `org_path`, points what else rights
+depend on, and a query begins with it. Rows of an import that is being published lie in `points` already, but hidden:
+their batch is still open.
 """
 
 from __future__ import annotations
@@ -27,12 +28,10 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    false,
     func,
     insert,
     or_,
     select,
-    true,
     tuple_,
     update,
 )
@@ -40,6 +39,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from anwang.governance import EVERYTHING, Columns, Scope
 from anwang.kernel.ids import OrgId, PointId
 from anwang.registry.model import (
     Channel,
@@ -57,7 +57,6 @@ from anwang.registry.model import (
     PointKind,
     Policies,
     Severity,
-    org_prefix_end,
 )
 from anwang.stores.state import Json, Moment, Tx, metadata, upsert
 
@@ -138,6 +137,14 @@ points = Table(
     Column("removed_at", Moment),  # NULL: there
 )
 Index("uq_points_id", points.c.id, unique=True)
+
+RIGHTS = Columns(
+    org_path=points.c.org_path,
+    department=points.c.department,
+    point_class=points.c.point_class,
+    kind=points.c.kind,
+    zone=points.c.zone,
+)
 Index("ix_points_code", points.c.code)
 Index("ix_points_org_path", points.c.org_path)
 Index("ix_points_division", points.c.division)
@@ -257,13 +264,9 @@ def _strpos(element: within, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **kw)})"
 
 
-def _seen(column: Column[Any], scope_path: str | None) -> ColumnElement[bool]:
-    """Rows below an organisation path; none for None."""
-    if scope_path is None:
-        return false()
-    if scope_path == "/":
-        return true()
-    return and_(column >= scope_path, column < org_prefix_end(scope_path))
+def _seen(scope: Scope) -> ColumnElement[bool]:
+    """Points that a scope covers."""
+    return scope.where_point(RIGHTS)
 
 
 def starting(column: Column[Any], prefix: str) -> ColumnElement[bool]:
@@ -418,19 +421,17 @@ async def any_point(tx: Tx) -> bool:
     return await tx.scalar(select(points.c.ix).where(_there()).limit(1)) is not None
 
 
-async def points_by_ix(tx: Tx, scope_path: str | None, numbers_: Sequence[int]) -> list[Point]:
+async def points_by_ix(tx: Tx, scope: Scope, numbers_: Sequence[int]) -> list[Point]:
     """Points of these numbers, by number; at most a thousand."""
     rows = await tx.execute(
-        select(points)
-        .where(_seen(points.c.org_path, scope_path), _there(), points.c.ix.in_(numbers_))
-        .order_by(points.c.ix)
+        select(points).where(_seen(scope), _there(), points.c.ix.in_(numbers_)).order_by(points.c.ix)
     )
     return [point_of(row) for row in rows]
 
 
-async def point_by_id(tx: Tx, scope_path: str | None, point_id: str, *, lock: bool = False) -> Point | None:
+async def point_by_id(tx: Tx, scope: Scope, point_id: str, *, lock: bool = False) -> Point | None:
     """One point."""
-    statement = select(points).where(points.c.id == point_id, _seen(points.c.org_path, scope_path), _there())
+    statement = select(points).where(points.c.id == point_id, _seen(scope), _there())
     row = (await tx.execute(statement.with_for_update() if lock else statement)).one_or_none()
     return point_of(row) if row else None
 
@@ -461,12 +462,10 @@ async def point_of_channel(tx: Tx, gateway: str, device_id: str, channel_id: str
     return PointId(found) if found else None
 
 
-async def points_of_codes(tx: Tx, codes: Iterable[str], scope_path: str | None = "/") -> list[Point]:
+async def points_of_codes(tx: Tx, codes: Iterable[str], scope: Scope = EVERYTHING) -> list[Point]:
     """All points of a scope that have one of these codes, by number. At most some hundred codes."""
     rows = await tx.execute(
-        select(points)
-        .where(points.c.code.in_(sorted(set(codes))), _seen(points.c.org_path, scope_path), _there())
-        .order_by(points.c.ix)
+        select(points).where(points.c.code.in_(sorted(set(codes))), _seen(scope), _there()).order_by(points.c.ix)
     )
     return [point_of(row) for row in rows]
 
@@ -477,12 +476,10 @@ async def codes_of(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
     return {row.id: row.code for row in rows}
 
 
-async def points_by_ids(tx: Tx, ids: Sequence[str]) -> list[Point]:
-    """Points with these ids, by number, held until the transaction ends. At most some hundred ids."""
-    rows = await tx.execute(
-        select(points).where(points.c.id.in_(ids), _there()).order_by(points.c.ix).with_for_update()
-    )
-    return [point_of(row) for row in rows]
+async def points_by_ids(tx: Tx, ids: Sequence[str], *, lock: bool = False) -> list[Point]:
+    """Points with these ids, by number. lock: held until the transaction ends. At most some hundred ids."""
+    found = select(points).where(points.c.id.in_(ids), _there()).order_by(points.c.ix)
+    return [point_of(row) for row in await tx.execute(found.with_for_update() if lock else found)]
 
 
 async def note_change(tx: Tx) -> None:
@@ -562,6 +559,7 @@ async def versions_of(tx: Tx, point_id: str, *, before: int, limit: int) -> list
 
 COLUMNS = (
     "ix", "id", "longitude", "latitude", "kind", "point_class", "lifecycle", "org_path", "owns", "division",
+    "department", "zone",
     "heading_deg", "fov_deg", "gateway", "device_id",
 )  # fmt: skip
 
@@ -608,6 +606,40 @@ async def said_pages(
     ]  # fmt: skip
     async for rows in _pages(tx, columns, batch=batch, page=page):
         yield [tuple(row) for row in rows]
+
+
+#: what people say is there and works, or will again
+_INSTALLED = (Lifecycle.IN_USE.value, Lifecycle.REPAIR.value)
+
+
+async def installed(tx: Tx) -> list[tuple[str, str, int]]:
+    """How many points there are in use, by path of the organisation and kind."""
+    found = (
+        select(points.c.org_path, points.c.kind, func.count())
+        .where(_there(), points.c.lifecycle.in_(_INSTALLED))
+        .group_by(points.c.org_path, points.c.kind)
+    )
+    return [(row[0], row[1], row[2]) for row in await tx.execute(found)]
+
+
+async def installed_at(
+    tx: Tx, org_path: str, besides: Sequence[str], *, limit: int
+) -> list[tuple[str, str | None, str, int]]:
+    """Where those below an organisation are: its path, address, kind, how many. besides: paths that are left out."""
+    place = (points.c.org_path, points.c.address, points.c.kind)
+    found = (
+        select(*place, func.count())
+        .where(
+            _there(),
+            points.c.lifecycle.in_(_INSTALLED),
+            Scope.below(org_path).where(points.c.org_path),
+            *(~Scope.below(path).where(points.c.org_path) for path in besides),
+        )
+        .group_by(*place)
+        .order_by(*place)
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in await tx.execute(found)]
 
 
 async def points_after(tx: Tx, after: int, *, limit: int) -> list[Point]:
@@ -658,10 +690,10 @@ def _devices() -> Select[Any]:
 
 
 async def list_devices(
-    tx: Tx, scope_path: str | None, *, status: DeviceStatus | None, q: str, after: str, limit: int
+    tx: Tx, scope: Scope, *, status: DeviceStatus | None, q: str, after: str, limit: int
 ) -> list[Device]:
     """Devices whose id is greater than `after`, by id (which is by first appearance)."""
-    statement = _devices().where(_seen(devices.c.org_path, scope_path), devices.c.id > after)
+    statement = _devices().where(scope.where(devices.c.org_path), devices.c.id > after)
     if status is not None:
         statement = statement.where(devices.c.status == str(status))
     for word in q.split()[:8]:
@@ -675,11 +707,9 @@ async def list_devices(
     return [device_of(row) for row in await tx.execute(statement.order_by(devices.c.id).limit(limit))]
 
 
-async def device_by_id(tx: Tx, scope_path: str | None, device: str) -> Device | None:
+async def device_by_id(tx: Tx, scope: Scope, device: str) -> Device | None:
     """One device."""
-    row = (
-        await tx.execute(_devices().where(devices.c.id == device, _seen(devices.c.org_path, scope_path)))
-    ).one_or_none()
+    row = (await tx.execute(_devices().where(devices.c.id == device, scope.where(devices.c.org_path)))).one_or_none()
     return device_of(row) if row else None
 
 
@@ -897,7 +927,7 @@ async def open_findings(tx: Tx, ids: Sequence[str]) -> list[tuple[str, str, str]
 
 async def list_findings(
     tx: Tx,
-    scope_path: str | None,
+    scope: Scope,
     *,
     rule: str | None,
     point_id: str | None,
@@ -906,7 +936,10 @@ async def list_findings(
     limit: int,
 ) -> list[Finding]:
     """Findings whose id is greater than `after`, by id."""
-    statement = select(findings).where(_seen(findings.c.org_path, scope_path), findings.c.id > after)
+    seen = scope.where(findings.c.org_path)
+    if scope.is_narrowed:
+        seen = or_(seen, findings.c.point_id.in_(select(points.c.id).where(_seen(scope))))
+    statement = select(findings).where(seen, findings.c.id > after)
     if rule is not None:
         statement = statement.where(findings.c.rule == rule)
     if point_id is not None:

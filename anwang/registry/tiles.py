@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anwang.governance import EVERYTHING, Scope
 from anwang.kernel.errors import Invalid
 from anwang.kernel.geo import MERCATOR_MAX_LAT, Box, unmercator
 from anwang.registry.columns import CLASSES, KINDS, NO_ANGLE, NOWHERE, WORLD_BITS, Mask, PointColumns, Rows, state_mask
@@ -42,7 +43,7 @@ VIEWS = 32
 _KIND_TEXTS, _STATE_TEXTS = [str(kind) for kind in KINDS], [str(state) for state in STATES]
 _CLASS_NUMBERS = [int(number) for number in CLASSES]
 
-_Key = tuple[int, int, int, PointFilter, str | None]
+_Key = tuple[int, int, int, PointFilter, Scope]
 Codes = NDArray[np.int64]
 Sums = NDArray[np.int64]
 Counts = NDArray[np.int32]
@@ -241,7 +242,7 @@ class TileIndex:
         self._cell_bits = cell_bits
         self._zooms = cluster_zooms
         self._base = Base(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32))
-        self._views: OrderedDict[tuple[PointFilter, str | None], View] = OrderedDict()
+        self._views: OrderedDict[tuple[PointFilter, Scope], View] = OrderedDict()
         self._overlays: dict[int, Overlay] = {}
         self._tiles: OrderedDict[_Key, tuple[tuple[object, ...], Tile]] = OrderedDict()
         self._changed: Rows = np.zeros(0, np.int32)
@@ -270,7 +271,7 @@ class TileIndex:
         self._base = made[0]
         self._views.clear()
         self._overlays.clear()
-        self._views[PointFilter(), "/"] = made[1]
+        self._views[PointFilter(), EVERYTHING] = made[1]
         self.built += 1
 
     def changed(self, ix: Rows) -> None:
@@ -313,19 +314,19 @@ class TileIndex:
 
     # --- views ---------------------------------------------------------------------------------------------------
 
-    async def view(self, chosen: PointFilter, scope_path: str | None) -> View:
+    async def view(self, chosen: PointFilter, scope: Scope) -> View:
         """The cells of a filter and a scope, made in a thread when they are asked for first."""
-        key = (replace(chosen, states=frozenset(), box=None, q=""), scope_path)
+        key = (replace(chosen, states=frozenset(), box=None, q=""), scope)
         found = self._views.get(key)
         if found is None:
             base = self._base
-            mask = self._columns.matching(key[0], scope_path)
+            mask = self._columns.matching(key[0], scope)
             # what changed since the base was built is counted beside it
             mask[self._changed[self._changed < len(mask)]] = False
             known = base.ix < len(mask)
             found = await asyncio.to_thread(self._choose, base, mask, known)
             if base is not self._base:
-                return await self.view(chosen, scope_path)
+                return await self.view(chosen, scope)
             self._views[key] = found
             while len(self._views) > VIEWS:
                 self._overlays.pop(id(self._views.popitem(last=False)[1]), None)
@@ -338,7 +339,7 @@ class TileIndex:
         places = None if wanted.all() else np.flatnonzero(wanted).astype(np.int32)
         return View(base, places, self._cell_bits, self._zooms)
 
-    def _overlay(self, view: View, chosen: PointFilter, scope_path: str | None) -> Overlay | None:
+    def _overlay(self, view: View, chosen: PointFilter, scope: Scope) -> Overlay | None:
         if not len(self._changed):
             return None
         mark = self._columns.version
@@ -353,7 +354,7 @@ class TileIndex:
             where[where == len(view.places)] = 0
             held = view.places[where] == place[old] if len(view.places) else np.zeros(int(old.sum()), np.bool_)
             old[old] = held
-        mask = columns.matching(replace(chosen, states=frozenset(), box=None), scope_path)
+        mask = columns.matching(replace(chosen, states=frozenset(), box=None), scope)
         new = mask[changed] & (columns.x[changed] != NOWHERE)
         gone = place[old]
         x = np.concatenate([self._base.x[gone], columns.x[changed[new]]]).astype(np.int64)
@@ -365,21 +366,21 @@ class TileIndex:
 
     # --- tiles ---------------------------------------------------------------------------------------------------
 
-    async def tile(self, zoom: int, x: int, y: int, chosen: PointFilter, scope_path: str | None) -> Tile:
+    async def tile(self, zoom: int, x: int, y: int, chosen: PointFilter, scope: Scope) -> Tile:
         """A tile with the layers `points` and `clusters`. Raises Invalid for a tile that does not exist.
 
         points: pid, kind, class, state, ix, and heading and fov where known; clusters: count, cid, n_online, n_offline,
         n_unknown. With `states` in the filter only such points are drawn and counted.
         """
         check_tile(zoom, x, y)
-        return self.draw(await self.view(chosen, scope_path), zoom, x, y, chosen, scope_path)
+        return self.draw(await self.view(chosen, scope), zoom, x, y, chosen, scope)
 
-    def draw(self, view: View, zoom: int, x: int, y: int, chosen: PointFilter, scope_path: str | None) -> Tile:
+    def draw(self, view: View, zoom: int, x: int, y: int, chosen: PointFilter, scope: Scope) -> Tile:
         """As `tile`, of a view that is there."""
         states = self._live.states()
         cursor = self._live.cursor
         first, last = view.stretch(zoom, x, y)
-        overlay = self._overlay(view, chosen, scope_path)
+        overlay = self._overlay(view, chosen, scope)
         here = _in_tile(overlay, zoom, x, y) if overlay is not None else None
         wanted = state_mask(chosen.states or State)
         if zoom >= self._zooms:
@@ -395,7 +396,7 @@ class TileIndex:
             cells = _pick(cells, ~single)
         lone = lone[wanted[states[lone]]]
         # what a tile shows is known before it is encoded: the same bytes serve until something in it changes
-        key = (zoom, x, y, chosen, scope_path)
+        key = (zoom, x, y, chosen, scope)
         shown = (cells.code, cells.sum_x, cells.sum_y, cells.by_state, lone, states[lone])
         proof = (self._columns.version, *(part.tobytes() for part in shown))
         kept = self._tiles.get(key)
@@ -569,9 +570,9 @@ class TileIndex:
                 attributes[name] = mvt.integers(np.where(known, angle, 0), None if known.all() else known)
         return mvt.point_layer("points", px, py, ids=ix, attributes=attributes)
 
-    def bounds(self, scope_path: str | None) -> Box | None:
+    def bounds(self, scope: Scope) -> Box | None:
         """The box around all placed points that a scope sees; None for none."""
-        mask = self._columns.seen_by(scope_path) & (self._columns.x[: self._columns.size] != NOWHERE)
+        mask = self._columns.seen_by(scope) & (self._columns.x[: self._columns.size] != NOWHERE)
         if not mask.any():
             return None
         x, y = self._columns.x[: len(mask)][mask], self._columns.y[: len(mask)][mask]

@@ -5,6 +5,7 @@ In memory: a device that restarts is asked again, and one that moves tells withi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,6 +78,10 @@ class Told:
     def place(self, point: PointId) -> Place | None:
         """Where a point was last."""
         return self._places.get(point)
+
+    def places(self) -> Iterator[tuple[PointId, Place]]:
+        """All points that have ever said where they are, and where they were last."""
+        return iter(self._places.items())
 
     def report(self, device: str) -> SelfReport | None:
         """What a device (by its key) said last."""

@@ -45,7 +45,8 @@ class Sealer:
     def __init__(self, keys: Sequence[MasterKey]) -> None:
         if not keys:
             raise Invalid("a sealer needs a key")
-        self._keys = {key.id: AESGCM(key.key) for key in keys}
+        self._keys = tuple(keys)
+        self._ciphers = {key.id: AESGCM(key.key) for key in keys}
         self._newest = keys[0]
 
     @property
@@ -57,14 +58,14 @@ class Sealer:
         """The sealed form, 33 bytes longer. context: what the secret belongs to; needed again to open it."""
         nonce = os.urandom(_NONCE)
         head = VERSION + self._newest.id
-        return head + nonce + self._keys[self._newest.id].encrypt(nonce, plain, head + context.encode())
+        return head + nonce + self._ciphers[self._newest.id].encrypt(nonce, plain, head + context.encode())
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
         """The plain form. Raises Invalid for another context or changed bytes, Unavailable if its key is not here."""
         if len(sealed) < _HEAD + _TAG or sealed[:1] != VERSION:
             raise Invalid("this is not a sealed secret")
         head, nonce, rest = sealed[: 1 + _ID], sealed[1 + _ID : _HEAD], sealed[_HEAD:]
-        cipher = self._keys.get(head[1:])
+        cipher = self._ciphers.get(head[1:])
         if cipher is None:
             raise Unavailable(
                 f"the secret was sealed with key {head[1:].hex()}, which the key file does not have",
@@ -81,9 +82,12 @@ class Sealer:
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for another use (a MAC, say); they change when the master key is rotated."""
-        return HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=b"anwang " + purpose.encode()).derive(
-            self._newest.key
-        )
+        return self.derive_each(purpose)[0]
+
+    def derive_each(self, purpose: str) -> list[bytes]:
+        """The same of every key, newest first: for a use in which what older keys made must stay recognisable."""
+        info = b"anwang " + purpose.encode()
+        return [HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=info).derive(key.key) for key in self._keys]
 
 
 def open_keys(path: Path, *, data: Path | None = None, create: bool = True) -> Sealer:
@@ -100,7 +104,7 @@ def open_keys(path: Path, *, data: Path | None = None, create: bool = True) -> S
             _write(path, [_new_key()], replace=False)
         return Sealer(_read(path))
     except OSError as err:
-        raise Unavailable(f"the key file {path} cannot be read: {err.strerror}") from err
+        raise Unavailable(f"the key file {path} cannot be read: {err.strerror}", "restore it from its backup") from err
 
 
 def is_within(path: Path, data: Path) -> bool:

@@ -119,6 +119,9 @@ class Gb28181(Section, frozen=True):
     record_search_seconds: Annotated[
         Positive, Meta(description="wait for a device's first word about its recordings")
     ] = 10.0
+    configurations_per_second: Annotated[
+        Positive, Meta(description="devices asked for their configuration in a second, at most")
+    ] = 20.0
     upload_url: Annotated[
         str,
         Meta(
@@ -135,6 +138,10 @@ class Media(Section, frozen=True):
     """Receivers, live and recording."""
 
     children: Annotated[Count, Meta(description="remux child processes")] = 1
+    apart: Annotated[
+        Count,
+        Meta(description="the most further ones, for streams that were being handled when remux children died"),
+    ] = 4
     rtp_ports: Annotated[
         tuple[Port, Port], Meta(description="first and last port for RTP: pairs, so from an even one to an odd one")
     ] = (30000, 39999)
@@ -152,7 +159,11 @@ class Media(Section, frozen=True):
         Count, Meta(description="fragments queued for a slow viewer before it skips to a key frame")
     ] = 250
     sound: Annotated[bool, Meta(description="carry the cameras' sound, live and recorded; G.711 becomes AAC")] = True
-    transcodes: Annotated[Count, Meta(description="H.265 to H.264 transcodes at once")] = 4
+    transcodes: Annotated[
+        Count, Meta(description="conversions to H.264 at once: of H.265, and of pictures with masks or marks on them")
+    ] = 4
+    exports: Annotated[Count, Meta(description="export packages made at once")] = 2
+    export_days: Annotated[Count, Meta(description="an export package can be fetched for so many days")] = 7
     free_bytes_floor: Annotated[
         Count, Meta(description="recording stops below this much free disk, signalling goes on")
     ] = 2 * 1024**3
@@ -168,6 +179,9 @@ class Retention(Section, frozen=True):
     class_1_days: Annotated[Count, Meta(description="class I points")] = 90
     class_2_days: Annotated[Count, Meta(description="class II points")] = 30
     class_3_days: Annotated[Count, Meta(description="class III and other points")] = 30
+    kind_days: Annotated[
+        dict[str, Count], Meta(description="points of a kind, whatever their class: camera, checkpoint, watchtower, …")
+    ] = {}
     gap_days: Annotated[
         Count,
         Meta(
@@ -175,6 +189,110 @@ class Retention(Section, frozen=True):
             "beside them"
         ),
     ] = 180
+
+
+class Governance(Section, frozen=True):
+    """What may be looked at with which reasons."""
+
+    duty_hours: Annotated[
+        Positive,
+        Meta(description="footage of the last so many hours belongs to daily duty and needs no purpose to be played"),
+    ] = 24.0
+    short_clip: Annotated[
+        bool, Meta(description="clips of at most ten minutes, out of the duty hours, need no second person")
+    ] = False
+    purpose_minutes: Annotated[Count, Meta(description="the longest a purpose may last")] = 720
+    approval_hours: Annotated[
+        Positive, Meta(description="a request waits so long for its decision, and may be used so long after it")
+    ] = 24.0
+    second_factor: Annotated[
+        Literal["nobody", "administrators", "everybody"],
+        Meta(description="who may do nothing before a second factor is set up; anyone may have one"),
+    ] = "nobody"
+    request_days: Annotated[
+        Count,
+        Meta(description="a request to see recordings, or a complaint, is due so many working days after its day"),
+    ] = 15
+    asker_days: Annotated[
+        Count, Meta(description="it is deleted who asked so many days after a request or complaint was closed")
+    ] = 180
+    holidays: Annotated[
+        tuple[str, ...], Meta(description="days from Monday to Friday that are not worked, as 2026-10-01")
+    ] = ()
+    worked: Annotated[tuple[str, ...], Meta(description="Saturdays and Sundays that are worked, as 2026-10-10")] = ()
+    urgent_hours: Annotated[
+        Positive,
+        Meta(
+            description="an urgent look must be made good by a second person within so many hours, or the account is "
+            "suspended"
+        ),
+    ] = 24.0
+
+
+class Oversight(Section, frozen=True):
+    """What of the ledger is unusual enough to be put before the auditors. It is a question, never a verdict."""
+
+    looks_an_hour: Annotated[
+        Count, Meta(description="more looks of one account in an hour are a finding, whatever is usual for it")
+    ] = 120
+    usual_looks: Annotated[
+        Count,
+        Meta(description="up to so many looks in an hour are never a finding, however few an account usually has"),
+    ] = 30
+    usual_times: Annotated[
+        Positive,
+        Meta(
+            description="between the two: so many times the looks of the account's own usual hour (of the last 28 days)"
+        ),
+    ] = 4.0
+    searches_an_hour: Annotated[
+        Count, Meta(description="more searches and lists of one account in an hour are a finding")
+    ] = 300
+    refusals_an_hour: Annotated[
+        Count, Meta(description="more refused looks of one account in an hour are a finding")
+    ] = 10
+    duty_from: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=23,
+            description="hour of the day (Asia/Shanghai) at which duty begins for accounts whose rights name no hours",
+        ),
+    ] = 7
+    duty_to: Annotated[
+        int, Meta(ge=1, le=24, description="hour of the day at which it ends; the same as duty_from: around the clock")
+    ] = 21
+    off_hours_looks: Annotated[
+        Count, Meta(description="so many looks at content off duty on one day are a finding")
+    ] = 3
+    repeat_days: Annotated[
+        int, Meta(ge=2, le=92, description="looks at the same point are put together over so many days")
+    ] = 14
+    repeats: Annotated[
+        int,
+        Meta(ge=2, le=92, description="looks on so many of these days, without one case number for all, are a finding"),
+    ] = 4
+    repeat_live: Annotated[
+        bool,
+        Meta(
+            description="count live looks there, too; a wall that shows the same points every day makes many findings"
+        ),
+    ] = False
+
+
+class Oidc(Section, frozen=True):
+    """Signing in by another house's account (OpenID Connect). Accounts must exist here, too."""
+
+    issuer: Annotated[str, Meta(description="address of the provider, as it calls itself; empty: not used")] = ""
+    client_id: Annotated[str, Meta(description="name under which the provider knows this platform")] = ""
+    client_secret_file: Annotated[str, Meta(description="file with the client's secret; empty: a public client")] = ""
+    claim: Annotated[str, Meta(description="claim of the provider that is the user name here")] = "preferred_username"
+    title: Annotated[str, Meta(description="what the button on the sign-in page says; empty: a plain word")] = ""
+    url: Annotated[
+        str,
+        Meta(description="address at which browsers reach this platform, as told to the provider; empty: as asked"),
+    ] = ""
+    allow_http: Annotated[bool, Meta(description="ask the provider without TLS, for a test")] = False
 
 
 class Logs(Section, frozen=True):
@@ -198,6 +316,9 @@ class Settings(Section, frozen=True):
     gb28181: Gb28181 = Gb28181()
     media: Media = Media()
     retention: Retention = Retention()
+    governance: Governance = Governance()
+    oversight: Oversight = Oversight()
+    oidc: Oidc = Oidc()
     logs: Logs = Logs()
     zones: Annotated[dict[str, Zone], Meta(description="network zones by name")] = {}
 
@@ -218,7 +339,7 @@ class Setting:
     sentence: str
     default: object
     value: object
-    source: Literal["default", "file", "environment"]
+    source: Literal["default", "file", "environment", "flag"]
     variable: str
 
 
@@ -227,17 +348,23 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Setting
     return _convert(_tree(path, os.environ if environ is None else environ)[0])
 
 
-def describe(path: Path | None, environ: Mapping[str, str] | None = None) -> list[Setting]:
-    """Every setting with its sentence, default, value and where the value came from."""
+def describe(
+    path: Path | None, environ: Mapping[str, str] | None = None, *, running: Settings | None = None
+) -> list[Setting]:
+    """Every setting with its sentence, default, value and where the value came from.
+
+    running: what a program runs with; where that is not what file and environment say, a flag of its command said it.
+    """
     tree, sources = _tree(path, os.environ if environ is None else environ)
-    settings, plain = _convert(tree), Settings()
+    told, plain = _convert(tree), Settings()
+    held = told if running is None else running
     return [
         Setting(
             name=name,
             sentence=sentence,
             default=_reach(plain, name),
-            value=_reach(settings, name),
-            source=sources.get(name, "default"),
+            value=_reach(held, name),
+            source=sources.get(name, "default") if _reach(held, name) == _reach(told, name) else "flag",
             variable=PREFIX + name.upper().replace(".", "__"),
         )
         for name, sentence in _leaves(Settings, "")
@@ -282,7 +409,15 @@ def _tree(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str, Any]
 
 #: variables that are not settings of the tree: the master key's file, secrets, test switches
 _OUTSIDE = frozenset(
-    {"KEY_FILE_PATH", "GB28181_PASSWORD", "SERIES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "TEST_CLICKHOUSE_URL"}
+    {
+        "KEY_FILE_PATH",
+        "GB28181_PASSWORD",
+        "SERIES_PASSWORD",
+        "S3_ACCESS_KEY",
+        "S3_SECRET_KEY",
+        "OIDC_SECRET",
+        "TEST_CLICKHOUSE_URL",
+    }
 )
 
 
@@ -318,7 +453,7 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         if isinstance(value, float) and not math.isfinite(value):
             yield f"{name} is {value}, no number to count with", "set a number"
     first, last = settings.media.rtp_ports
-    told, children = f"media.rtp_ports {first} to {last}", settings.media.children
+    told, children = f"media.rtp_ports {first} to {last}", settings.media.children + settings.media.apart
     if first > last:
         yield f"{told}: the first is above the last", "set [first, last], for instance [30000, 39999]"
     elif first < 2 or first % 2 or not last % 2:
@@ -327,10 +462,18 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
             "begin with an even port and end with an odd one, for instance [30000, 39999]",
         )
     elif (last - first + 1) // 2 < children:
-        yield f"{told} are fewer pairs than media.children = {children}", "widen the range"
+        yield f"{told} are fewer pairs than media.children and media.apart together, {children}", "widen the range"
     for section, port in (("http", settings.http.port), ("gb28181", settings.gb28181.port)):
         if first <= port <= last:
             yield f"{told} hold {section}.port {port}", "set another port, or another range"
+    watch = settings.oversight
+    if watch.repeats > watch.repeat_days:
+        yield (
+            f"oversight.repeats {watch.repeats} are more than oversight.repeat_days {watch.repeat_days}",
+            "set fewer repeats, or more days",
+        )
+    if settings.oidc.issuer and not settings.oidc.client_id:
+        yield "oidc.issuer is set without oidc.client_id", "set both"
     yield from _zone_faults(settings.zones)
 
 

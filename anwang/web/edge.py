@@ -75,13 +75,13 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _upgraded(send, scope))
             return
         began = time.perf_counter()
         request_id = uuid7(time.time_ns() // 1_000_000)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
-        reply = _Reply(send, [*self._headers, (b"x-request-id", request_id.encode())], scope["path"])
+        reply = _Reply(send, [*self._headers, (b"x-request-id", request_id.encode())], scope)
         scope.setdefault("state", {})["request_id"] = request_id
         body = _Body(receive, self._bound(scope["path"]), scope)
         try:
@@ -151,10 +151,11 @@ def _too_large(bound: int) -> HTTPException:
 class _Reply:
     """Adds the headers and counts."""
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], path: str) -> None:
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], scope: Scope) -> None:
         self._send = send
         self._headers = headers
-        self._is_api = path.startswith("/api/")
+        self._scope = scope
+        self._is_api = scope["path"].startswith("/api/")
         self.status = 0
         self.bytes = 0
 
@@ -163,10 +164,27 @@ class _Reply:
             self.status = message["status"]
             own = [(name.lower(), value) for name, value in message.get("headers", [])]
             names = {name for name, _ in own}
-            added = [pair for pair in self._headers if pair[0] not in names]
+            added = [pair for pair in (*self._headers, *_told(self._scope)) if pair[0] not in names]
             if self._is_api and b"cache-control" not in names:
                 added.append((b"cache-control", b"no-store"))
             message = {**message, "headers": own + added}
         elif message["type"] == "http.response.body":
             self.bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+def _told(scope: Scope) -> Sequence[tuple[bytes, bytes]]:
+    """Headers that whoever let the request in wants on its answer, whatever answers it."""
+    headers: Sequence[tuple[bytes, bytes]] = scope.get("state", {}).get("answer_headers", ())
+    return headers
+
+
+def _upgraded(send: Send, scope: Scope) -> Send:
+    """The same for a WebSocket."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            message = {**message, "headers": [*message.get("headers", []), *_told(scope)]}
+        await send(message)
+
+    return sent

@@ -16,7 +16,10 @@ from anwang.kernel.errors import AnwangError, Kind
 STATUS: Mapping[Kind, int] = {
     Kind.INVALID: 400,
     Kind.UNAUTHENTICATED: 401,
+    Kind.SECOND_FACTOR_NEEDED: 401,
     Kind.DENIED: 403,
+    Kind.PURPOSE_NEEDED: 403,
+    Kind.APPROVAL_NEEDED: 403,
     Kind.NOT_FOUND: 404,
     Kind.CONFLICT: 409,
     Kind.EXHAUSTED: 429,

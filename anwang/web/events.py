@@ -19,7 +19,7 @@ import msgspec
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from anwang.governance import Action, Actor, Governance, Scope, allow
+from anwang.governance import Action, Actor, Governance, allow
 from anwang.kernel.errors import Exhausted, Invalid
 from anwang.kernel.ids import SessionId
 from anwang.runtime import logs
@@ -52,7 +52,7 @@ Shape = Callable[[Actor, Notice], Any]
 
 def as_it_is(actor: Actor, notice: Notice) -> Any:
     """The plain rule: the data, for those whose scope covers its organisation; None for everybody else."""
-    if notice.org_path is not None and not Scope(actor.org_path).covers(notice.org_path):
+    if notice.org_path is not None and not actor.scope.covers_path(notice.org_path):
         return None
     return notice.data
 

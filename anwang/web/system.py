@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from anwang.governance import Action, Actor, Shape, admit, allow, arrival_of, governance_of, may, public
+from anwang.governance import Action, Actor, Shape, admit, allow, arrival_of, governance_of, public
 from anwang.kernel.errors import Denied, Unauthenticated
 from anwang.runtime import settings as runtime_settings
 from anwang.runtime.settings import Setting
@@ -30,7 +30,7 @@ class HealthDto(Shape):
 
 
 class SettingDto(Shape):
-    """One setting. source: default, file or environment. secret: the value is masked."""
+    """One setting. source: default, file, environment or flag. secret: the value is masked."""
 
     key: str
     sentence: str
@@ -64,7 +64,7 @@ def build_router(*, health: Health, metrics: CollectorRegistry, describe: Callab
         """How the platform is: one word for anybody, the tree of causes for who may read the system."""
         tree = await health.tree()
         actor = await _actor_or_none(request)
-        if actor is None or not may(actor.role, Action.READ_SYSTEM):
+        if actor is None or not actor.may(Action.READ_SYSTEM):
             return HealthDto(status=tree.status, name=tree.name, detail=None, causes=[])
         return _health(tree)
 

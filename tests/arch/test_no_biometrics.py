@@ -132,7 +132,7 @@ def texts_in(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
-def test_no_identifier_or_text_of_the_program() -> None:
+def test_g26_no_identifier_or_text_of_the_program() -> None:
     found = []
     for path in sorted((ROOT / "anwang").rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
@@ -149,7 +149,7 @@ def test_no_identifier_or_text_of_the_program() -> None:
     assert not found
 
 
-def test_no_identifier_of_the_user_interface() -> None:
+def test_g26_no_identifier_of_the_user_interface() -> None:
     found = []
     for path in sorted((ROOT / "ui" / "src").rglob("*")):
         if path.suffix not in (".ts", ".tsx") or "node_modules" in path.parts:
@@ -169,7 +169,7 @@ def _labels_only(code: str, word: str) -> bool:
     return all(any(label in line for label in LABELS) for line in code.splitlines() if word in line)
 
 
-def test_no_data_file() -> None:
+def test_g26_no_data_file() -> None:
     """Code tables, SQL, JSON: their words, beyond the labels of national tables."""
     found = []
     for path in sorted((ROOT / "anwang").rglob("*")):
@@ -183,7 +183,7 @@ def test_no_data_file() -> None:
     assert not found
 
 
-def test_no_table_or_column() -> None:
+def test_g26_no_table_or_column() -> None:
     for module in pkgutil.walk_packages(anwang.__path__, "anwang."):
         if module.name.rpartition(".")[2] == "store":
             importlib.import_module(module.name)
@@ -197,7 +197,7 @@ def test_no_table_or_column() -> None:
     assert not found
 
 
-def test_no_route_or_field_of_the_api() -> None:
+def test_g26_no_route_or_field_of_the_api() -> None:
     """Routers of all slices, by their module `http`: paths, parameters and the fields of what they take and give."""
     found = []
     for module in pkgutil.walk_packages(anwang.__path__, "anwang."):
@@ -214,7 +214,7 @@ def test_no_route_or_field_of_the_api() -> None:
     assert not found
 
 
-def test_no_dependency() -> None:
+def test_g26_no_dependency() -> None:
     found = []
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text("utf-8").splitlines():

@@ -21,11 +21,13 @@ from anwang.web.system import setting_groups
 ROOT = Path(__file__).parents[2]
 SAID = ROOT / "ui/src/said"
 SLICES = ("kernel", "governance", "registry", "media", "access", "gateways", "web", "app")
-COMMANDS = {"annotate", "archive", "cityfiles", "claim", "demo", "doctor", "engines", "reach", "upkeep"}
+COMMANDS = {
+    "annotate", "archive", "cityfiles", "claim", "demo", "doctor", "engines", "ledger", "reach", "trace", "upkeep",
+}  # fmt: skip
 """Modules of `app` that speak on the command line only."""
 ERRORS = {
-    "Conflict", "Denied", "Exhausted", "Internal", "Invalid", "NotFound", "Unauthenticated", "Unavailable",
-    "Unsupported",
+    "ApprovalNeeded", "Conflict", "Denied", "Exhausted", "Internal", "Invalid", "NotFound", "PurposeNeeded",
+    "SecondFactorNeeded", "Unauthenticated", "Unavailable", "Unsupported",
 }  # fmt: skip
 OTHERS = {
     "Fault",

@@ -22,6 +22,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 90_000
 """How long anything may take to appear on two busy cores."""
+TRUTH = "city/world/truth.json"
 CHROMIUM = [
     "--no-sandbox",
     "--disable-quic",
@@ -43,11 +44,15 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = PATIENC
 
 @dataclass
 class City:
-    """The running demo. accounts: as in its accounts.json. pid: of its main process, which leads a process group."""
+    """The running demo. accounts: as in its accounts.json. pid: of its main process, which leads a process group.
+
+    truth: what the simulated city says of its points and devices.
+    """
 
     url: str
     pid: int
     accounts: dict[str, dict[str, Any]]
+    truth: dict[str, Any]
 
     @contextmanager
     def client(self, who: str) -> Iterator[httpx.Client]:
@@ -134,7 +139,8 @@ def opened(folder: Path, *, points: int, video: Path | None = None) -> Iterator[
 
     try:
         url = until(address, "the demo opens", 150)
-        yield City(url, process.pid, json.loads((data / "accounts.json").read_text("utf-8")))
+        accounts, truth = (json.loads((data / name).read_text("utf-8")) for name in ("accounts.json", TRUTH))
+        yield City(url, process.pid, accounts, truth)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

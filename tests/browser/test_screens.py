@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from math import asinh, cos, hypot, pi, radians, tan
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ TOKENS = [
 """Colours that mean something: too rare on the screen for a palette to keep them by itself."""
 GREEN = (0x4F, 0xB2, 0x86)
 """What stands for online in the dark theme."""
+VIOLET = (0x9A, 0x7F, 0xD1)
+"""What stands for held there."""
 
 
 def picture(page: Page, name: str) -> None:
@@ -97,6 +100,7 @@ def test_who_signs_in_comes_to_the_map_and_opens_a_camera(city: City, enter: Ope
     page.goto(f"{city.url}/map?point={camera['id']}")
     card = page.locator(".map-right")
     expect(card.get_by_role("heading", name=camera["name"])).to_be_visible()
+    plays(card.locator("video"))  # by then the map has come to rest
     page.keyboard.press("Escape")
     expect(card.get_by_role("heading")).to_have_count(0)
     box = canvas.bounding_box()
@@ -130,6 +134,62 @@ def test_who_signs_in_comes_to_the_map_and_opens_a_camera(city: City, enter: Ope
     picture(page, "map")
 
 
+def on_the_map(page: Page, place: tuple[float, float]) -> tuple[float, float]:
+    """Where a position is in the window now, by the view that the map keeps for the next visit."""
+    view = page.evaluate("JSON.parse(sessionStorage.getItem('anwang.map.view'))")
+    box = page.locator(".map-canvas canvas").bounding_box()
+    assert box is not None
+
+    def world(longitude: float, latitude: float) -> tuple[float, float]:
+        size = 512 * 2 ** view["zoom"]
+        return (longitude / 360 + 0.5) * size, (0.5 - asinh(tan(radians(latitude))) / (2 * pi)) * size
+
+    (x, y), (x0, y0) = world(*place), world(*view["center"])
+    return box["x"] + box["width"] / 2 + x - x0, box["y"] + box["height"] / 2 + y - y0
+
+
+def test_a_body_worn_camera_is_followed_on_the_map(city: City, enter: Open) -> None:
+    with city.client("operator") as api:
+        [point, *_] = until(lambda: api.get("/points", params={"q": "执法记录仪"}).json()["items"], "one is there")
+        home = point["longitude"], point["latitude"]
+
+        def told() -> tuple[float, float] | None:
+            items = api.get("/positions").json()["items"]
+            return next(((one["longitude"], one["latitude"]) for one in items if one["point"] == point["id"]), None)
+
+        first = until(told, "it tells where it is")
+        page = enter("operator")
+        page.goto(f"{city.url}/map?point={point['id']}")
+        card = page.locator(".map-right")
+        name = card.get_by_role("heading", name=point["name"])
+        expect(name).to_be_visible()
+        card.get_by_role("button", name="证据", exact=True).click()
+        expect(card.get_by_role("row").filter(has_text="位置")).to_contain_text("km/h")
+        page.wait_for_timeout(1500)  # the map flies there
+        page.keyboard.press("Escape")
+        expect(card.get_by_role("heading")).to_have_count(0)
+
+        def opens(place: tuple[float, float]) -> bool:
+            page.mouse.click(*on_the_map(page, place))
+            page.wait_for_timeout(400)
+            found = name.count() > 0
+            if card.get_by_role("heading").count():
+                page.keyboard.press("Escape")
+                expect(card.get_by_role("heading")).to_have_count(0)
+            return found
+
+        until(lambda: opens(told() or first), "its symbol is where it said it is")
+        until(lambda: away_m(told() or first, first) > 25, "it goes on")
+        until(lambda: opens(told() or first), "its symbol has gone with it")
+        assert not opens(first) and away_m(told() or first, home) > 25
+        assert not opens(home), "nothing is left where it is registered"
+
+
+def away_m(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Metres between two positions of a city."""
+    return hypot((a[0] - b[0]) * cos(radians(a[1])), a[1] - b[1]) * 111_319
+
+
 def test_four_tiles_of_the_wall_play(city: City, enter: Open) -> None:
     cameras = showcase(city) if LARGE else city.cameras(4)
     page = enter("operator", **LARGE)
@@ -153,6 +213,15 @@ def test_four_tiles_of_the_wall_play(city: City, enter: Open) -> None:
     page.keyboard.press("Enter")
     expect(tiles.nth(1)).to_have_class(re.compile("tile-big"))
     page.keyboard.press("Escape")
+    page.keyboard.press("Alt+f")  # alone on the screen, and what opens over it is seen
+    expect(tiles.nth(1)).to_have_class(re.compile("tile-big"))
+    expect(page.locator(".topbar")).to_be_hidden()
+    tiles.nth(1).click(button="right")
+    expect(page.get_by_role("menuitem", name="关闭")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+f")
+    expect(page.locator(".topbar")).to_be_visible()
+    expect(tiles.nth(1)).not_to_have_class(re.compile("tile-big"))
     saved: list[Download] = []
     page.on("download", lambda one: saved.append(one))
 
@@ -199,10 +268,87 @@ def test_a_recorded_range_plays_and_is_sought(city: City, enter: Open) -> None:
     page.keyboard.press("k")
     page.keyboard.press("i")
     expect(page.locator(".clip-range")).to_be_visible()
+    page.keyboard.press("Alt+p")
+    purpose = page.get_by_role("dialog", name="登记事由")
+    purpose.get_by_text("治安案件", exact=True).click()
+    purpose.get_by_label("案件/警情/工单编号").fill("ZA-2026-0398")
+    page.keyboard.press("Enter")
+    expect(purpose).to_be_hidden()
     with page.expect_download() as download:
         page.get_by_role("button", name="下载片段").click()
     data = download.value.path().read_bytes()
     assert data[4:8] == b"ftyp" and b"moov" in data
+
+
+def test_footage_is_kept_shown_on_the_axis_listed_and_let_go(city: City, enter: Open) -> None:
+    [span] = city.recorded(1, 16)
+    start = moment(span["start"])
+    from_, at, to = ((start + timedelta(seconds=s)).isoformat().replace("+00:00", "Z") for s in (3, 6, 9))
+    page = enter("operator")
+    page.goto(f"{city.url}/playback?span=30&at={at}&points={span['id']}&clip={from_}~{to}")
+    page.get_by_role("button", name="锁定这段录像").click()
+    form = page.get_by_role("dialog")
+    form.get_by_role("button", name="锁定", exact=True).click()
+    expect(form).to_contain_text("请写明理由")
+    form.get_by_label("理由").fill("案件 17")
+    form.get_by_role("button", name="锁定", exact=True).click()
+    expect(form).to_be_hidden()
+    page.keyboard.press("Escape")  # the range is no longer chosen: nothing tints the axis
+    axis = page.locator(".axis-bars canvas")
+    until(lambda: near(page, VIOLET, axis) > 20, "what is held is drawn")
+    box = axis.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 58)
+    expect(page.locator(".axis-hint")).to_contain_text("锁定：案件 17")
+
+    page.goto(f"{city.url}/system?tab=holds")
+    row = page.get_by_role("row").filter(has_text="案件 17")
+    expect(row).to_contain_text("值班员")
+    expect(row.get_by_role("link")).to_have_attribute("href", re.compile(rf"^/playback\?points={span['id']}"))
+    row.get_by_role("button", name="解除锁定").click()
+    form.get_by_label("为什么可以解除").fill("案件 17 已结")
+    form.get_by_role("button", name="解除锁定").click()
+    expect(row).to_have_count(0)
+    with city.client("operator") as api:
+        assert api.get("/holds").json()["items"] == []
+
+
+def test_one_picture_is_heard_at_a_time(city: City, enter: Open) -> None:
+    """Of a camera with G.711, which the server makes AAC of, and of one with AAC."""
+    channels = {device["audio"]: device["channels"][0] for device in city.truth["devices"].values()}
+    page = enter("operator")
+    with city.client("operator") as api:
+
+        def found() -> list[str] | None:
+            items = [api.get("/points", params={"q": channels[kind]}).json()["items"] for kind in ("g711a", "aac")]
+            return (
+                [item["id"] for [item] in items] if all(one and one[0]["state"] == "online" for one in items) else None
+            )
+
+        ids = until(found, "both are online")
+    page.goto(f"{city.url}/wall?grid=4&points=" + ",".join(f"{id}~main" for id in ids))
+    tiles = page.get_by_role("listbox", name="视频墙").get_by_role("option")
+    pictures = [tiles.nth(n).locator("video").first for n in range(2)]
+
+    def is_heard(n: int) -> bool:
+        return bool(pictures[n].evaluate("v => !v.muted && v.volume > 0 && !v.paused"))
+
+    def decoded(n: int) -> int:
+        return int(pictures[n].evaluate("v => v.webkitAudioDecodedByteCount"))
+
+    for n in range(2):
+        plays(pictures[n])
+        expect(tiles.nth(n).get_by_role("img", name="有声音，已静音（M）")).to_be_visible()
+    assert [is_heard(n) for n in range(2)] == [False, False]
+    for n in range(2):
+        tiles.nth(n).click()
+        page.keyboard.press("m")
+        until(lambda n=n: is_heard(n), "it is heard")  # type: ignore[misc]
+        before = decoded(n)
+        until(lambda n=n, before=before: decoded(n) > before, "its sound is decoded")  # type: ignore[misc]
+        assert not is_heard(1 - n), "one at a time"
+    page.keyboard.press("m")
+    until(lambda: not is_heard(1), "silence again")
 
 
 def test_a_stranger_waits_and_is_adopted(city: City, enter: Open) -> None:

@@ -10,9 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, func, insert, select
 
+from anwang.governance.ledger import Entry, Ledger, LedgerCopy
+from anwang.runtime.clock import SystemClock
 from anwang.stores.bus import LocalBus
 from anwang.stores.objects import Objects
+from anwang.stores.series import Series
 from anwang.stores.state import State
+from tests.ledgers import MemoryHeads
 
 META = MetaData()
 PIECES = Table("piece", META, Column("id", Integer, primary_key=True), Column("data", LargeBinary))
@@ -63,10 +67,33 @@ def write_bus(folder: Path, said: Connection) -> None:
     asyncio.run(main())
 
 
+def write_ledger(folder: Path, said: Connection) -> None:
+    """Rows of a ledger, copied to the series beside it; says each number once it is durable."""
+
+    async def main() -> None:
+        url, token = (folder / "series").read_text().split("\n")
+        series, clock = await Series.open(url, token), SystemClock()
+        ledger = await Ledger.open(folder / "ledger", writer="main", heads=MemoryHeads(), clock=clock)
+        copy = LedgerCopy(series=series, ledger=ledger, clock=clock)
+
+        async def follow() -> None:
+            while True:
+                await copy.catch_up()
+
+        following = asyncio.create_task(follow())
+        while not following.done():
+            rows = await ledger.append(*(Entry(kind="opened", user="li") for _ in range(7)))
+            said.send(rows[-1].seq)
+        await following
+
+    asyncio.run(main())
+
+
 WRITERS: dict[str, Callable[[Path, Connection], None]] = {
     "state": write_state,
     "segments": write_segments,
     "bus": write_bus,
+    "ledger": write_ledger,
 }
 
 

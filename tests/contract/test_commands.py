@@ -22,9 +22,10 @@ from anwang.cli import main
 from anwang.gateways.gb28181 import DeviceSecrets
 from anwang.gateways.rtsp import store as rtsp_store
 from anwang.governance import CITY, NewUser, Role, Terminal
-from anwang.kernel.errors import Conflict, Invalid
+from anwang.kernel.errors import Conflict, Invalid, Unavailable
 from anwang.registry import ImportMoved, OrgKind
 from anwang.runtime import settings
+from anwang.runtime.secrets import open_keys
 from anwang.stores.objects import Objects
 from anwang.stores.state import MEDIA, make_revision, revision_of
 from tests import recordings
@@ -215,6 +216,9 @@ def test_another_master_key_is_not_replaced(city: Path, tmp_path: Path, capsys: 
     assert "other keys" in capsys.readouterr().err
     assert key.read_text() == "00000000 AAAA\n"
     shutil.copyfile(city.parent / "master.key", key)
+    assert status(["restore", "--config", str(elsewhere), "--from", str(copy)]) == 1
+    assert "can be read by others" in capsys.readouterr().err
+    key.chmod(0o600)
     assert status(["restore", "--config", str(elsewhere), "--from", str(copy)]) == 0
     assert "is kept" in capsys.readouterr().out
 
@@ -229,6 +233,7 @@ def test_a_rotated_key_seals_all_secrets(city: Path, capsys: pytest.CaptureFixtu
     assert len(after.splitlines()) == 2
     key.write_text(after.splitlines()[0] + "\n")  # nothing needs the old one any more
     assert {"a camera's password", "a recorder's password"} <= set(asyncio.run(run_once(city, "look")))
+    assert status(["ledger", "verify", "--config", str(city)]) == 0  # the old key named its heir
 
 
 def test_a_changed_ledger_is_found(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,6 +245,54 @@ def test_a_changed_ledger_is_found(city: Path, capsys: pytest.CaptureFixture[str
     file.write_bytes(data)
     assert status(["ledger", "verify", "--config", str(city)]) == 1
     assert "faults" in capsys.readouterr().out
+
+
+def test_anchors_are_copied_and_verified_against(
+    city: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "off-the-host"
+    assert status(["ledger", "anchors", "--config", str(city), "--to", str(copy)]) == 0
+    told = capsys.readouterr().out
+    assert f" anchors copied to {copy}, which has " in told  # at least that of the orderly end
+    count = len(copy.read_bytes().splitlines())
+    key = re.search(r"main-1: the next one is signed with the key ([0-9a-f]{64})", told)
+    assert key is not None
+    verify = ["ledger", "verify", "--config", str(city), "--anchors", str(copy)]
+    assert status(verify) == 0
+    told = capsys.readouterr().out
+    assert f"anchors main-1: {count}, the last of " in told and key[1] in told
+    assert f"copy of anchors: {count}" in told
+    asyncio.run(run_once(city, "look"))
+    assert status(["ledger", "anchors", "--config", str(city), "--to", str(copy)]) == 0
+    lines = copy.read_bytes().splitlines(keepends=True)
+    added = len(lines) - count
+    assert f"{added} anchors copied to {copy}, which has {count + added}" in capsys.readouterr().out
+    assert added >= 1
+    (kept,) = (city.parent / "data" / "anchors").iterdir()
+    assert kept.read_bytes() == copy.read_bytes()
+    kept.write_bytes(lines[0])
+    assert status(verify) == 1
+    told = capsys.readouterr().out
+    assert f"✗ main-1 anchor 2: the list ends here, but number {len(lines)} was written" in told
+    assert "✗ main-1 anchor 2: was copied, and is missing or changed here" in told
+    assert status(["ledger", "anchors", "--config", str(city), "--to", str(copy)]) == 1
+    assert "keep the copy, and verify against it" in capsys.readouterr().err
+
+
+def test_without_its_key_the_platform_does_not_start(city: Path) -> None:
+    """A new key in the place of the lost one would sign whatever somebody put there meanwhile."""
+    key = city.parent / "master.key"
+    kept = key.read_bytes()
+    key.unlink()
+    with pytest.raises(Unavailable, match="cannot be read"):
+        asyncio.run(run_once(city, "look"))
+    assert not key.exists()
+    open_keys(key)
+    with pytest.raises(Unavailable, match="the key file does not have it"):
+        asyncio.run(run_once(city, "look"))
+    key.write_bytes(kept)
+    assert "duty.one" in asyncio.run(run_once(city, "look"))
+    assert status(["ledger", "verify", "--config", str(city)]) == 0
 
 
 def test_the_media_index_is_rebuilt(city: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,7 +324,14 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "arguments", [["backup", "--to", "x"], ["ledger", "verify"], ["key", "rotate"], ["restore", "--from", "missing"]]
+    "arguments",
+    [
+        ["backup", "--to", "x"],
+        ["ledger", "verify"],
+        ["ledger", "anchors", "--to", "x"],
+        ["key", "rotate"],
+        ["restore", "--from", "missing"],
+    ],
 )
 def test_without_a_platform_there_is_a_reason(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

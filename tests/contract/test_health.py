@@ -16,7 +16,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from anwang.app.engines import folders
-from anwang.app.healthchecks import BusCheck, SipCheck, disk, objects, receiving
+from anwang.app.healthchecks import BusCheck, SipCheck, anchors, disk, objects, receiving
+from anwang.governance import Entry
 from anwang.runtime import machine
 from anwang.runtime.clock import FakeClock, SystemClock
 from anwang.runtime.settings import Settings, Stores
@@ -25,6 +26,7 @@ from anwang.stores.bus.nats import NatsBus
 from anwang.stores.objects import Objects
 from anwang.web.health import Cause, Health, Probe, Status
 from tests.conftest import listening, missing
+from tests.ledgers import MemoryHeads, list_of, signed
 
 SECRETS = {"access_key": "test-access", "secret_key": "test-secret"}
 
@@ -193,3 +195,22 @@ def test_the_last_fault_of_receiving_stands_in_the_tree() -> None:
     (cause,) = receiving(("Connection refused", 12.4), 3)
     assert (cause.name, cause.status) == ("receiving", Status.OK)
     assert cause.detail == "the last fault of 3: Connection refused, 12 s ago"
+
+
+async def test_an_anchor_that_is_late_or_cannot_be_made_degrades(tmp_path: Path) -> None:
+    clock = FakeClock()
+    ledger = await signed(tmp_path, MemoryHeads(), clock=clock)
+    assert anchors(ledger, clock.micros()) == Cause(name="anchors", status=Status.OK, detail="none was made yet")
+    await ledger.append(Entry(kind="opened"))
+    await ledger._anchor()
+    await clock.advance(1800)
+    fresh = anchors(ledger, clock.micros())
+    assert (fresh.status, fresh.detail) == (Status.OK, "the last one is 30 min old")
+    await clock.advance(3 * 3600)
+    assert anchors(ledger, clock.micros()).status is Status.DEGRADED
+    list_of(tmp_path).unlink()
+    list_of(tmp_path).mkdir()
+    await ledger._anchor()
+    failed = anchors(ledger, clock.micros())
+    assert (failed.status, "cannot be written" in failed.detail) == (Status.DEGRADED, True)
+    await ledger.close()

@@ -10,14 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from anwang.app.marks import AxisMarks
-from anwang.governance import Retention, Rule, Rules
+from anwang.governance import Holds, Object
 from anwang.kernel.times import Span, from_micros, rfc3339
 from anwang.media.http import holds
 from anwang.media.signals import Signals
 from anwang.media.timeline import Timeline
 from anwang.web.api import build_api
 from anwang.web.health import Health
-from tests.archive import Archive, where
+from tests.archive import Archive, owned, where
 from tests.governed import token_of
 from tests.recordings import POINT, START_US
 
@@ -25,20 +25,14 @@ HOUR_US = 3_600_000_000
 
 
 @pytest.fixture
-def retention(archive: Archive) -> Retention:
-    month = timedelta(days=30)
-    return Retention(
-        state=archive.main,
-        ledger=archive.governance.ledger,
-        clock=archive.clock,
-        rules=Rules({3: Rule(minimum=month, maximum=month)}),
-    )
+def placed(archive: Archive) -> Holds:
+    return Holds(state=archive.main, ledger=archive.governance.ledger, clock=archive.clock)
 
 
-async def asking(archive: Archive, retention: Retention, role: str) -> httpx.AsyncClient:
+async def asking(archive: Archive, placed: Holds, role: str) -> httpx.AsyncClient:
     app = build_api(
         governance=archive.governance,
-        routers=[holds.build_router(holds.Kept(retention=retention, where=where))],
+        routers=[holds.build_router(holds.Kept(holds=placed, where=where, owned=owned))],
         health=Health(clock=archive.clock),
         metrics=CollectorRegistry(),
         describe=list,
@@ -47,7 +41,7 @@ async def asking(archive: Archive, retention: Retention, role: str) -> httpx.Asy
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://site/api/v1", headers=headers)
 
 
-async def test_a_hold_is_placed_shown_and_let_go(archive: Archive, retention: Retention) -> None:
+async def test_a_hold_is_placed_shown_and_let_go(archive: Archive, placed: Holds) -> None:
     wanted: dict[str, Any] = {
         "point": POINT,
         "start": rfc3339(from_micros(START_US)),
@@ -60,10 +54,10 @@ async def test_a_hold_is_placed_shown_and_let_go(archive: Archive, retention: Re
         plans=archive.plans,
         clock=archive.clock,
         growing=archive.live,
-        marks=AxisMarks(Signals(archive.media, archive.clock, wake=lambda point: None), retention.held),
+        marks=AxisMarks(Signals(archive.media, archive.clock, wake=lambda point: None), placed.within),
     )
     span = Span(START_US - HOUR_US, START_US + HOUR_US)
-    async with await asking(archive, retention, "operator") as operator:
+    async with await asking(archive, placed, "operator") as operator:
         for wrong in (
             {"review_at": wanted["start"]},
             {"end": wanted["start"]},
@@ -74,7 +68,12 @@ async def test_a_hold_is_placed_shown_and_let_go(archive: Archive, retention: Re
         other = wanted | {"point": "0198a0de-0000-7000-8000-00000000ffff"}
         assert (await operator.post("/holds", json=other)).status_code == 404
         made = (await operator.post("/holds", json=wanted)).json()
-        assert {name: made[name] for name in wanted} == wanted and made["owner"] == archive.actor.user_id
+        release, closed = f"/holds/{made['id']}/release", {"reason": "case 17 is closed"}
+        named = {
+            "point": {"id": POINT, "name": "北门/1号"},
+            "owner": {"id": archive.actor.user_id, "name": "operator.one"},
+        }
+        assert made == wanted | named | {"id": made["id"], "created_at": rfc3339(archive.clock.now())}
         assert (await operator.get("/holds", params={"point": POINT})).json() == {"items": [made], "next": None}
         [shown] = (await timeline.of([POINT], span)).points[0].holds
         assert (shown.id, shown.reason, shown.start_us, shown.end_us) == (
@@ -84,13 +83,55 @@ async def test_a_hold_is_placed_shown_and_let_go(archive: Archive, retention: Re
             START_US + HOUR_US,
         )
         assert (await timeline.of([POINT], Span(START_US - HOUR_US, START_US))).points[0].holds == []
-        async with await asking(archive, retention, "viewer") as viewer:
+        async with await asking(archive, placed, "viewer") as viewer:
             assert (await viewer.post("/holds", json=wanted)).status_code == 403
-            assert (await viewer.delete(f"/holds/{made['id']}")).status_code == 403
+            assert (await viewer.post(release, json=closed)).status_code == 403
             assert len((await viewer.get("/holds")).json()["items"]) == 1
-        assert (await operator.delete(f"/holds/{made['id']}")).status_code == 204
-        assert (await operator.delete(f"/holds/{made['id']}")).status_code == 404
+        assert (await operator.post(release, json={})).status_code == 400
+        assert (await operator.post(release, json={"reason": "   "})).status_code == 400
+        assert len((await operator.get("/holds")).json()["items"]) == 1
+        assert (await operator.post(release, json=closed)).status_code == 204
+        assert (await operator.post(release, json=closed)).status_code == 404
         assert (await operator.get("/holds")).json()["items"] == []
         assert (await timeline.of([POINT], span)).points[0].holds == []
-    rows = [row.detail for row in await archive.ledger("changed") if row.action == "hold"]
-    assert [made["id"] in detail for detail in rows] == [True, True] and rows[1].endswith("released")
+    begun, released = [row for row in await archive.ledger("changed") if row.action == "hold"]
+    assert begun.objects == released.objects == (POINT,)
+    assert made["id"] in begun.detail and begun.detail.endswith("case 17")
+    assert released.detail == f"hold {made['id']} released: case 17 is closed"
+
+
+async def listed(client: httpx.AsyncClient, **query: Any) -> list[list[str]]:
+    """The reasons of the holds on each page of one."""
+    pages, cursor = [], ""
+    while True:
+        page = (await client.get("/holds", params={"limit": 1, "cursor": cursor, **query})).json()
+        pages.append([one["reason"] for one in page["items"]])
+        if page["next"] is None:
+            return pages
+        cursor = page["next"]
+
+
+async def test_what_is_overdue_is_listed_alone_page_by_page(archive: Archive, placed: Holds) -> None:
+    hour = {"start": rfc3339(from_micros(START_US)), "end": rfc3339(from_micros(START_US + HOUR_US))}
+    async with await asking(archive, placed, "operator") as operator:
+        for days in (1, 30, 2):
+            due = rfc3339(archive.clock.now() + timedelta(days=days))
+            body = {"point": POINT, **hour, "reason": f"in {days} days", "review_at": due}
+            assert (await operator.post("/holds", json=body)).status_code == 201
+            await archive.clock.advance(1)
+        assert await listed(operator) == [["in 1 days"], ["in 30 days"], ["in 2 days"]]
+        assert await listed(operator, overdue=True) == [[]]
+    await archive.clock.advance(timedelta(days=3).total_seconds())
+    async with await asking(archive, placed, "viewer") as viewer:
+        assert await listed(viewer, overdue=True, point=POINT) == [["in 1 days"], ["in 2 days"]]
+
+
+async def test_a_hold_outlives_what_the_registry_knows_of_its_point(archive: Archive, placed: Holds) -> None:
+    now = archive.clock.now()
+    await placed.place(
+        archive.actor, Object("gone", "/city/north/"), start_at=now, end_at=now + timedelta(hours=1), reason="case 18",
+        review_at=now + timedelta(days=1),
+    )  # fmt: skip
+    async with await asking(archive, placed, "operator") as operator:
+        [shown] = (await operator.get("/holds")).json()["items"]
+        assert shown["point"] == {"id": "gone", "name": ""}

@@ -10,11 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from anwang.access import Access, Address, Gateway, Heads, Ptz, PtzOrder
-from anwang.governance import Ledger
+from anwang.governance import Ledger, Object
 from anwang.governance.store import StateHeads
 from anwang.kernel.ids import PointId
 from anwang.media.http import device, live
-from anwang.media.looks import Placed
 from anwang.runtime.clock import FakeClock
 from anwang.stores.state import State
 from anwang.web.api import build_api
@@ -52,8 +51,8 @@ async def test_a_head_moves_only_when_that_is_written(
     await make_tables(state)
     ledger = await Ledger.open(tmp_path / "l", writer="main", heads=StateHeads(state), clock=clock, sync=disk)
 
-    async def where(point: PointId) -> Placed:
-        return Placed(name="北门", org_path="/city/north/")
+    async def where(point: PointId) -> Object:
+        return Object(point, "/city/north/", name="北门")
 
     async def address_of(point: PointId) -> Address:
         return Address(point=point, gateway="dome", device="d", channel="c")
@@ -63,12 +62,12 @@ async def test_a_head_moves_only_when_that_is_written(
         token = await token_of(governance, "operator.one")
         needed: dict[str, Any] = {
             "access": access, "heads": heads, "governance": governance, "clock": clock, "where": where,
-            "address_of": address_of, "streams": None,
+            "address_of": address_of, "streams": None, "decoders": None, "sight": None,
         }  # fmt: skip
         app = build_api(
             governance=governance,
             routers=[
-                live.build_router(live.Live(**needed, decoders=cast(Any, None), conversions=cast(Any, None))),
+                live.build_router(live.Live(**needed)),
                 device.build_router(device.DeviceSide(**needed, door=cast(Any, None), upload_url=lambda host: "")),
             ],
             health=Health(clock=clock),

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
+from anwang.governance import EVERYTHING
 from anwang.kernel.errors import Exhausted
-from anwang.registry import CatalogueItem, Everything, Organisation, OrgKind, PointFilter, Registry
+from anwang.registry import CatalogueItem, Organisation, OrgKind, PointFilter, Registry
 from anwang.runtime.clock import FakeClock
 from anwang.stores.state import State as Database
 from tests.contract.test_registry import CAMERAS, adopted, clock, item, registry
@@ -89,7 +90,7 @@ async def test_what_waits_is_written_before_a_complete_answer_is_compared(
         found = await registry.reconcile(device, [item(CAMERAS[0], clock.micros())], complete=True, asked_at_us=asked)
         assert found.missing == 0
     assert registry.notices.size == 0
-    assert len((await registry.channels(Everything, device)).items) == 2
+    assert len((await registry.channels(EVERYTHING, device)).items) == 2
 
 
 async def test_several_notices_of_one_channel_all_count(
@@ -106,9 +107,9 @@ async def test_several_notices_of_one_channel_all_count(
     for each in news:
         await registry.reconcile(device, [each], complete=False)
     await registry.close()
-    kept = (await registry.channels(Everything, device)).items[1]
+    kept = (await registry.channels(EVERYTHING, device)).items[1]
     assert (kept.name, kept.is_on) == ("南门", False)
-    points = (await registry.points(Everything, PointFilter())).items
+    points = (await registry.points(EVERYTHING, PointFilter())).items
     assert [view.point.name for view in points] == ["相机1", "南门"]
 
 

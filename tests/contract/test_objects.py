@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
@@ -126,7 +127,9 @@ async def test_a_segment_is_readable_while_open_and_an_object_when_sealed(object
         await objects.get("video/p1/0001.mp4")
     with pytest.raises(Conflict):
         objects.open_segment("video/p1/0001.mp4")
+    assert segment.sha256() == hashlib.sha256(expected).digest()
     segment.truncate(15_000)
+    assert segment.sha256() == hashlib.sha256(expected[:15_000]).digest()
     segment.seal()
     assert await objects.get("video/p1/0001.mp4") == expected[:15_000]
     assert not segment.path.exists()
@@ -180,6 +183,7 @@ async def test_only_segments_whose_writer_is_gone_are_recovered(
         assert objects.unsealed() == ()  # held by us now
         left.truncate(8)
         assert left.write(b"!") == 9
+        assert left.sha256() == hashlib.sha256(b"what was!").digest()
         left.seal()
         assert await objects.get("video/dead") == b"what was!"
         child.kill()

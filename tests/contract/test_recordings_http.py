@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CollectorRegistry
 
+from anwang.governance import Action, may
 from anwang.kernel.ids import PlayId, uuid7
 from anwang.media.http.recordings import Recordings, build_router
 from anwang.media.plans import Plans
@@ -25,7 +26,7 @@ from anwang.web.api import build_api
 from anwang.web.health import Health
 from tests.archive import SECOND, Archive, fill, where
 from tests.conftest import missing
-from tests.governed import token_of
+from tests.governed import token_of, with_purpose
 from tests.recordings import POINT, START_US
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,10 @@ class Site:
         token = await token_of(self.archive.governance, f"{role}.one")
         transport = httpx.ASGITransport(self.app)
         headers = {"authorization": f"Bearer {token}"}
+        actor = await self.archive.governance.actor(token)
+        if may(actor.role, Action.OPEN_PURPOSE):
+            purpose = (await with_purpose(self.archive.governance, actor)).purpose
+            headers["x-purpose"] = purpose.id if purpose else ""
         async with httpx.AsyncClient(transport=transport, base_url="http://site/api/v1", headers=headers) as client:
             yield client
 
@@ -64,6 +69,7 @@ async def site(archive: Archive) -> AsyncIterator[Site]:
             playback=archive.playback,
             export=archive.export,
             snapshots=Snapshots(index=archive.index, footage=archive.footage, pool=pool, growing=archive.live),
+            sight=archive.sight,
             looks=archive.looks,
             plans=archive.plans,
             plays=plays,

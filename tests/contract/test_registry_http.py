@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,26 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from anwang.governance import EVERYTHING, NOTHING, Scope
 from anwang.kernel.errors import AnwangError, Denied, Kind
-from anwang.registry import CatalogueItem, Everything, Evidence, EvidenceKind, OrgKind, Registry, device_key
+from anwang.kernel.ids import OrgId
+from anwang.registry import (
+    SHAREABLE,
+    Answer,
+    CatalogueItem,
+    Drifts,
+    Evidence,
+    EvidenceKind,
+    OrgKind,
+    Place,
+    PointFilter,
+    Registry,
+    Seal,
+    Taken,
+    device_key,
+)
 from anwang.registry.history import StateHistory
-from anwang.registry.http import Guard, router
+from anwang.registry.http import FILTERED_BY, Guard, router
 from anwang.registry.imports import Imports
 from anwang.runtime.clock import FakeClock
 from anwang.stores.state import State as Database
@@ -25,17 +41,22 @@ from anwang.stores.state import metadata
 from tests.contract.test_imports import code, row, table
 
 NVR = "34020000001180000001"
+CAR, WALKER = "34020000001320000001", "34020000001320000002"
 STATUS = {Kind.INVALID: 422, Kind.NOT_FOUND: 404, Kind.CONFLICT: 409, Kind.DENIED: 403, Kind.EXHAUSTED: 429}
 
 
 @dataclass(frozen=True)
 class Person:
     user_id: str
-    org_path: str | None
+    username: str
+    scope: Scope
+    fields: frozenset[str] | None = None
 
 
 class City:
     """An application with one registry; who asks is said by headers."""
+
+    drifts: Drifts
 
     def __init__(self, registry: Registry, imports: Imports, client: httpx.AsyncClient, deeds: list[str]) -> None:
         self.registry, self.imports, self.client, self.deeds = registry, imports, client, deeds
@@ -76,7 +97,9 @@ async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
             scope = request.headers["x-scope"]
             if action != "read_points" and scope == "reader":
                 raise Denied("readers only read")
-            return Person("u1", None if scope == "none" else "/" if scope == "reader" else scope)
+            seen = NOTHING if scope == "none" else EVERYTHING if scope == "reader" else Scope.below(scope)
+            agreed = request.headers.get("x-fields")
+            return Person("u1", "u.one", seen, None if agreed is None else frozenset(agreed.split(",")))
 
         return Depends(person)
 
@@ -87,16 +110,21 @@ async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
         deeds.append(f"exported {what}")
 
     app = FastAPI()
-    guard = Guard(allow=allow, use=lambda person, kind, n: None, deed=deed, exported=exported)
+    drifts = Drifts(
+        state=state, clock=clock, seal=Seal([bytes(32)]), admission=registry.admission, announce=lambda fact: None
+    )
+    guard = Guard(allow=allow, shared=allow, use=lambda person, kind, n: None, deed=deed, exported=exported)
     history = StateHistory(series=Silent(), live=registry.live, clock=clock, device_of=registry.device_of)  # type: ignore[arg-type]
-    app.include_router(router(registry, imports, history, guard))
+    app.include_router(router(registry, imports, history, guard, drifts=drifts))
 
     @app.exception_handler(AnwangError)
     async def refused(_: Request, err: AnwangError) -> JSONResponse:
         return JSONResponse({"kind": err.kind, "reason": err.reason, "hint": err.hint}, STATUS[err.kind])
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://city") as client:
-        yield City(registry, imports, client, deeds)
+        made = City(registry, imports, client, deeds)
+        made.drifts = drifts
+        yield made
 
 
 async def fill(city: City, n: int = 3) -> list[dict[str, Any]]:
@@ -115,6 +143,53 @@ async def fill(city: City, n: int = 3) -> list[dict[str, Any]]:
     assert done["status"] == "published"
     items: list[dict[str, Any]] = (await city.ask("GET", "/points?limit=1000"))["items"]
     return items
+
+
+async def test_g19_of_a_point_only_the_agreed_fields_leave(city: City) -> None:
+    [first, *_] = await fill(city)
+    agreed = {"x-fields": "name,organisation,retention_days,state,ipv4,paid"}
+    page = await city.ask("GET", "/points", headers=agreed)
+    assert page["items"][0] == await city.ask("GET", f"/points/{first['id']}", headers=agreed)
+    assert page["items"][0] == {
+        "id": first["id"],
+        "code": first["code"],
+        "file": [
+            {"key": "name", "label": "设备名称", "value": first["name"]},
+            {"key": "retention_days", "label": "录像保存天数", "value": 90},
+            {"key": "organisation", "label": "所属组织", "value": "安澜市"},
+            {"key": "state", "label": "在线状态", "value": "unknown"},
+        ],
+    }
+    bare = await city.ask("GET", f"/points/{first['id']}", headers={"x-fields": ""})
+    assert bare == {"id": first["id"], "code": first["code"], "file": []}
+    cursor = (await city.ask("GET", "/points?limit=2", headers=agreed))["next"]
+    assert len((await city.ask("GET", f"/points?limit=2&cursor={cursor}", headers=agreed))["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("kind=camera", "kind"),
+        ("class=1", "point_class"),
+        ("state=online", "state"),
+        ("owner=city", "owns"),
+        ("division=990101", "division"),
+        ("organisation=city", "organisation"),
+        ("lifecycle=in_use", "lifecycle"),
+        ("bbox=117,39,118,40", "latitude, longitude"),
+        ("q=renmin", "address, common_name, name"),
+    ],
+)
+async def test_g19_a_filter_does_not_tell_what_is_not_agreed(city: City, query: str, key: str) -> None:
+    refused = await city.ask("GET", f"/points?{query}", 403, headers={"x-fields": "maker"})
+    assert refused["reason"].endswith(f"does not let out {key}")
+    await city.ask("GET", f"/points?{query}", headers={"x-fields": key.replace(" ", "")})
+
+
+def test_g19_every_part_of_a_filter_says_what_it_tells() -> None:
+    assert FILTERED_BY.keys() == {field.name for field in fields(PointFilter)}
+    assert {key for keys in FILTERED_BY.values() for key in keys} <= SHAREABLE.keys()
+    assert not SHAREABLE.keys() & {"code", "ipv4", "ipv6", "mac", "may_see"}
 
 
 async def test_points_have_the_shape_that_the_browser_expects(city: City) -> None:
@@ -257,6 +332,77 @@ async def test_tiles_have_tags_and_tell_where_states_stood(city: City) -> None:
     assert len(items) == 3
 
 
+async def test_what_moves_is_where_it_said_last_for_those_who_see_it(city: City) -> None:
+    registry = city.registry
+    device = await registry.meet("gb28181", NVR, address="10.0.0.2:5060", transport="udp")
+    cameras = [CatalogueItem(channel_id=code, name=name, at_us=1) for code, name in ((CAR, "car"), (WALKER, "walker"))]
+    await registry.reconcile(device.id, cameras, complete=True)
+    org = await city.ask("POST", "/organisations", 201, json={"name": "East", "kind": "district"})
+    await registry.adopt(EVERYTHING, device.id, OrgId(org["id"]))
+    assert (await city.ask("GET", "/positions")) == {"items": [], "truncated": False}
+
+    def place(longitude: float, direction: float | None) -> Place:
+        return Place(
+            longitude=longitude, latitude=31.5, at_us=None, received_us=registry.now_us(), direction_deg=direction
+        )
+
+    assert await registry.note_place("gb28181", NVR, CAR, place(117.25, 90.0)) is Taken.TAKEN
+    [told] = (await city.ask("GET", "/positions"))["items"]
+    [point] = (await city.ask("GET", f"/points?q={CAR}"))["items"]
+    assert told == {
+        "point": point["id"], "kind": "camera", "class": point["class"], "state": "unknown", "longitude": 117.25,
+        "latitude": 31.5, "direction_deg": 90.0, "received_at": told["received_at"],
+    }  # fmt: skip
+    assert (await city.ask("GET", f"/points/{point['id']}/evidence"))["position"]["longitude"] == 117.25
+    assert await registry.note_place("gb28181", NVR, WALKER, place(117.5, None)) is Taken.TAKEN
+    assert len((await city.ask("GET", "/positions?kinds=camera"))["items"]) == 2
+    for query in ("kinds=sensor", "kinds=none", "classes=1", "division=110000"):
+        assert (await city.ask("GET", f"/positions?{query}"))["items"] == [], query
+    for scope, count in ((registry.all_organisations[org["id"]].org_path, 2), ("/elsewhere/", 0), ("none", 0)):
+        city.scope = scope
+        assert len((await city.ask("GET", "/positions"))["items"]) == count, scope
+
+
+async def test_g24_drifts_are_listed_and_accepted_by_who_may(city: City) -> None:
+    registry = city.registry
+    north = await registry.add_organisation(name="北区", kind=OrgKind.DISTRICT)
+    device = await registry.meet("gb28181", NVR, address="10.0.0.2:5060", transport="udp")
+    await registry.adopt(EVERYTHING, device.id, north.id)
+    path = f"/devices/{device.id}/configuration"
+    assert await city.ask("GET", path) == {"baseline": None, "told_at": None, "drifts": []}
+    for firmware in ("V5", "V9"):
+        values = {"firmware": firmware, "basic.name": "门"}
+        await city.drifts.take("gb28181", NVR, Answer(values=values, groups=frozenset({"", "basic"})))
+    found = await city.ask("GET", path)
+    assert found["baseline"]["values"] == [{"name": "firmware", "value": "V5"}, {"name": "basic.name", "value": "门"}]
+    assert (found["baseline"]["origin"], found["baseline"]["made_by"], found["baseline"]["intact"]) == (
+        "first_seen", None, True,
+    )  # fmt: skip
+    listed = await city.ask("GET", "/drifts?state=open")
+    [drift] = listed["items"]
+    assert listed["open"] == 1 and listed["next"] is None and found["drifts"] == [drift]
+    assert (drift["kind"], drift["device_id"], drift["closed_at"], drift["closed_by"]) == ("firmware", NVR, None, None)
+    assert drift["changes"] == [{"name": "firmware", "before": "V5", "after": "V9"}]
+    accept, body = f"/drifts/{drift['id']}/accept", {"reason": "按计划升级"}
+    for scope in ("/elsewhere/", "none"):
+        city.scope = scope
+        assert await city.ask("GET", "/drifts") == {"items": [], "open": 0, "next": None}
+        await city.ask("GET", path, 404)
+        await city.ask("POST", accept, 404, json=body)
+    city.scope, city.deeds[:] = "/", []
+    await city.ask("POST", accept, 403, json=body, headers={"x-scope": "reader"})
+    for wrong in ({}, {"reason": ""}, {"reason": " x "}, {"reason": "x" * 1001}, {**body, "more": 1}):
+        await city.ask("POST", accept, 422, json=wrong)
+    await city.ask("GET", "/drifts?state=lost", 422)
+    await city.ask("POST", "/drifts/nothing/accept", 404, json=body)
+    assert city.deeds == []
+    done = await city.ask("POST", accept, json=body)
+    assert (done["closed_by"], done["reason"], city.deeds) == ("u.one", "按计划升级", ["adopt"])
+    await city.ask("POST", accept, 409, json=body)
+    assert (await city.ask("GET", "/drifts?state=closed"))["items"] == [done]
+    assert (await city.ask("GET", path))["baseline"]["made_by"] == "u.one"
+
+
 async def test_devices_are_adopted_and_their_states_travel(city: City) -> None:
     registry = city.registry
     device = await registry.meet("gb28181", NVR, address="10.0.0.2:5060", transport="udp", vendor="示例")
@@ -322,7 +468,7 @@ async def test_who_has_no_scope_sees_nothing_on_any_route(city: City) -> None:
     items = await fill(city)
     device = await city.registry.meet("gb28181", NVR, address="10.0.0.2:5060", transport="udp")
     other = await city.registry.add_organisation(name="西区", kind=OrgKind.DISTRICT)
-    assert len((await city.registry.devices(Everything)).items) == 1
+    assert len((await city.registry.devices(EVERYTHING)).items) == 1
     for scope in ("none", other.org_path):
         city.scope = scope
         for path in ("/points", "/devices", "/findings", "/imports"):

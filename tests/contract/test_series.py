@@ -19,7 +19,7 @@ import clickhouse_connect
 import pytest
 import pytest_asyncio
 
-from anwang.kernel.errors import Exhausted, Internal, Invalid, Unauthenticated, Unavailable, Unsupported
+from anwang.kernel.errors import AnwangError, Exhausted, Internal, Invalid, Unauthenticated, Unavailable, Unsupported
 from anwang.stores.series import DURABLE, EmbeddedSeries, Series, Step, spawn_embedded
 
 SERVER = os.environ.get("ANWANG_TEST_CLICKHOUSE_URL", "")
@@ -386,3 +386,22 @@ async def test_urls_that_make_no_sense_are_refused() -> None:
             await Series.open(url, None)
     with pytest.raises(Unavailable):
         await Series.open("http://127.0.0.1:1/", "token")
+
+
+async def test_lines_of_json_become_rows(series: Series) -> None:
+    await series.execute(PASSES)
+    lines = [
+        {"id": 1, "plate": "京A12345", "at": "2026-11-22 08:00:00.000001", "speed": 0.1, "lanes": [1, 2]},
+        {"id": 2, "plate": 'a\nb\\c"d\u0000', "unknown": {"of": "another program"}},
+    ]
+    await series.insert_lines("passes", b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    assert await series.query("SELECT id, plate, lanes FROM passes ORDER BY id") == [
+        (1, "京A12345", [1, 2]),
+        (2, 'a\nb\\c"d\0', []),
+    ]
+    for bad in (b'{"id": "x"}\n', b"not JSON\n", b'{"id": 3}\n{"id": 4, "plate": 5'):
+        with pytest.raises(AnwangError):
+            await series.insert_lines("passes", bad)
+    assert await series.query("SELECT count() FROM passes") == [(2,)]
+    with pytest.raises(Invalid):
+        await series.insert_lines("no table; DROP TABLE passes", b"")

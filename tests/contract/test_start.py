@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -41,10 +42,20 @@ def test_the_client_of_a_bus_that_is_not_used_is_not_read() -> None:
     assert "nats" not in read_by("anwang.app.build")
 
 
-async def test_a_start_that_fails_leaves_no_engine_and_no_claim(tmp_path: Path) -> None:
+def processes_of(data: Path) -> list[str]:
+    """Command lines that name the folder."""
+    lines: list[bytes] = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            lines.append(each.read_bytes())
+    return [line.replace(b"\0", b" ").decode() for line in lines if str(data).encode() in line]
+
+
+async def test_a_start_that_fails_leaves_no_process_and_no_claim(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with pytest.raises(Invalid, match="inside the data folder"):
         await start.serve(Settings(data=str(data), key_file=str(data / "key")))
+    assert processes_of(data) == []
     with Claim.take(data):
         engine = await spawn_embedded(data / "series")  # one process at a time may open it
         await engine.stop()

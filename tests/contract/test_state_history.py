@@ -28,7 +28,7 @@ def city() -> Live:
     columns.put(
         [
             Row(ix=i, id=p, longitude=None, latitude=None, kind="camera", point_class=1, lifecycle="in_use",
-                org_path="/", owns=None, division=None, heading_deg=None, fov_deg=None)
+                org_path="/", owns=None, division=None, department=None, zone="default", heading_deg=None, fov_deg=None)
             for i, p in enumerate(POINTS)
         ]
     )  # fmt: skip

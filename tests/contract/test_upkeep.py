@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from anwang.app.upkeep import TURN_SECONDS, Upkeep
-from anwang.governance import Rule, Rules
+from anwang.governance import Rule, Rules, Watch
 from anwang.kernel.errors import NotFound, Unavailable
 from anwang.kernel.ids import PlayId, uuid7
 from anwang.kernel.times import Span
@@ -23,7 +23,7 @@ from tests.archive import Archive, fill
 from tests.recordings import POINT, START_US
 
 
-def upkeep_of(archive: Archive, settings: Settings, plays: Plays) -> Upkeep:
+def upkeep_of(archive: Archive, settings: Settings, plays: Plays, watch: Watch | None = None) -> Upkeep:
     month = timedelta(days=30)
     keeper = RecordingKeeper(
         index=archive.index,
@@ -31,6 +31,7 @@ def upkeep_of(archive: Archive, settings: Settings, plays: Plays) -> Upkeep:
         clock=archive.clock,
         rules=Rules({3: Rule(minimum=month, maximum=month)}),
         class_of=lambda point: 3,
+        plans=archive.plans,
     )
     return Upkeep.of(
         settings,
@@ -39,6 +40,7 @@ def upkeep_of(archive: Archive, settings: Settings, plays: Plays) -> Upkeep:
         index=archive.index,
         signals=Signals(archive.media, archive.clock, wake=lambda point: None),
         keeper=keeper,
+        watch=watch,
     )
 
 
@@ -162,3 +164,32 @@ async def test_an_outage_of_a_recorded_camera_is_one_row_and_leaves_room_for_oth
     assert await plays.put(attempt(60, "snapshot")), "each kind has a bound of its own"
     with pytest.raises(NotFound, match="was not kept: 5 of its kind"):
         await plays.get(live[-1].id)
+
+
+class Blind(Watch):
+    """Goes through a ledger whose copy does not answer, until it does."""
+
+    def __init__(self) -> None:
+        """See Watch."""
+        self.turns = 0
+
+    async def turn(self) -> int:
+        """See Watch."""
+        self.turns += 1
+        if self.turns == 1:
+            raise Unavailable("the series store does not answer")
+        return 0
+
+
+async def test_g22_the_ledger_is_gone_through_and_a_store_that_is_away_stops_nothing_else(
+    archive: Archive, source: Path
+) -> None:
+    plays = Plays(archive.media, kept_days=7)
+    await plant(archive, plays, 8)
+    watch = Blind()
+    upkeep = upkeep_of(archive, Settings(media=Media(trace_days=7)), plays, watch)
+    await upkeep.turn()
+    assert upkeep.failing == {"anomalies": "the series store does not answer"}
+    assert upkeep.forgotten["plays"] == 1, "what stands beside it went on"
+    await upkeep.turn()
+    assert (watch.turns, upkeep.failing, upkeep.failures["anomalies"]) == (2, {}, 1)

@@ -78,7 +78,8 @@ async def test_a_browser_signs_in_reads_and_signs_out(app: FastAPI, governance: 
         for word in ("httponly", "samesite=lax", "secure", "path=/"):
             assert word in cookie
         session = (await browser.get("/api/v1/session")).json()
-        assert set(session) == {"user", "can", "expires_at", "city"}
+        told = {"user", "can", "second_factor", "must_enrol", "purpose", "customs", "expires_at", "city"}
+        assert set(session) == told
         assert session["user"]["organisation"] == {"id": "city", "name": "安澜市"}
         assert (session["user"]["role"], session["city"]) == ("operator", "安澜市")
         assert session["can"] == {action.value: action.value in _operator() for action in Action}
@@ -144,7 +145,7 @@ async def test_a_bearer_wins_over_a_cookie(app: FastAPI, governance: Governance)
 
 async def test_users_tokens_sessions_and_ledger(app: FastAPI, governance: Governance) -> None:
     tokens = await tokens_of(governance)
-    async with client_of(app, tokens["administrator"]) as admin:
+    async with client_of(app, tokens["security_administrator"]) as admin:
         wanted = {"username": "li.wei", "display_name": "李伟", "role": "operator", "organisation": "north",
                   "password": PASSWORD}  # fmt: skip
         made = await admin.post("/api/v1/users", json=wanted)
@@ -167,19 +168,31 @@ async def test_users_tokens_sessions_and_ledger(app: FastAPI, governance: Govern
         await governance.sign_in("li.wei", "a better one yet", terminal=_here())
         page = (await admin.get("/api/v1/users", params={"limit": 3})).json()
         assert len(page["items"]) == 3
-        rest = (await admin.get("/api/v1/users", params={"limit": 2, "cursor": page["next"]})).json()
+        rest = (await admin.get("/api/v1/users", params={"limit": 500, "cursor": page["next"]})).json()
         assert rest["next"] is None
         sessions = (await admin.get("/api/v1/sessions", params={"user": "all"})).json()["items"]
-        assert len(sessions) == 4
+        assert len(sessions) == len(Role) + 1
         assert [each["current"] for each in sessions].count(True) == 1
         assert (await admin.delete(f"/api/v1/users/{user['id']}")).status_code == 204
         assert (await admin.get(f"/api/v1/users/{user['id']}")).status_code == 404
-        ledger = (await admin.get("/api/v1/ledger", params={"limit": 3})).json()
+        assert (await admin.get("/api/v1/ledger")).status_code == 403
+    async with client_of(app, tokens["audit_administrator"]) as audit:
+        assert (await audit.get("/api/v1/users")).status_code == 403
+        ledger = (await audit.get("/api/v1/ledger", params={"limit": 3})).json()
         assert [row["kind"] for row in ledger["items"]] == ["changed", "signed_in", "changed"]
         assert "removed li.wei" in ledger["items"][0]["detail"]
-        more = (await admin.get("/api/v1/ledger", params={"cursor": ledger["next"], "limit": 500})).json()
+        one = ledger["items"][0]
+        for narrowed in ({"actor": one["user"]["name"]}, {"actor": one["user"]["id"]}, {"object": user["id"]},
+                         {"action": "manage_users"}, {"from": one["at"]}, {"kind": "changed"}):  # fmt: skip
+            found = (await audit.get("/api/v1/ledger", params=narrowed)).json()["items"]
+            assert one in found, narrowed
+        for other in ({"actor": "nobody"}, {"object": "nothing"}, {"action": "ptz"}, {"to": "2020-01-01T00:00:00Z"},
+                      {"from": "2999-01-01T00:00:00Z"}, {"case": "none"}):  # fmt: skip
+            assert (await audit.get("/api/v1/ledger", params=other)).json()["items"] == [], other
+        assert (await audit.get("/api/v1/ledger", params={"from": "2026-11-30T00:00:00"})).status_code == 400
+        more = (await audit.get("/api/v1/ledger", params={"cursor": ledger["next"], "limit": 500})).json()
         assert more["items"][0]["seq"] == ledger["items"][-1]["seq"] - 1
-        assert (await admin.get("/api/v1/ledger", params={"cursor": "nonsense"})).status_code == 400
+        assert (await audit.get("/api/v1/ledger", params={"cursor": "nonsense"})).status_code == 400
     async with client_of(app, tokens["operator"]) as operator:
         token = (await operator.post("/api/v1/tokens", json={"name": "wall", "days": 3})).json()["token"]
         (listed,) = (await operator.get("/api/v1/tokens")).json()["items"]
@@ -201,16 +214,17 @@ def _here() -> Any:
 
 
 async def test_the_first_start_over_http(app: FastAPI, governance: Governance) -> None:
-    link = await governance.setup_link()
+    link = (await governance.setup_links())[Role.SECURITY]
     async with client_of(app) as browser:
         assert (await browser.get("/api/v1/setup/wrong")).status_code == 404
         state = (await browser.get(f"/api/v1/setup/{link}")).json()
         assert (state["valid"], state["city"]) == (True, "安澜市")
+        assert state["role"] == "security_administrator"
         body = {"username": "chen", "password": PASSWORD}
         weak = await browser.post(f"/api/v1/setup/{link}", json={**body, "password": "weak"})
         assert (weak.status_code, weak.json()["kind"]) == (400, "invalid")
         made = await browser.post(f"/api/v1/setup/{link}", json=body)
-        assert (made.status_code, made.json()["role"], made.json()["display_name"]) == (201, "administrator", "chen")
+        assert (made.status_code, made.json()["role"], made.json()["display_name"]) == (201, state["role"], "chen")
         assert (await browser.post(f"/api/v1/setup/{link}", json=body)).status_code == 404
 
 
@@ -306,7 +320,7 @@ async def test_every_source_of_errors_has_the_one_shape(failing: FastAPI, govern
         assert_shape(await program.post("/api/v1/failing/body", content=b"x" * (SMALL_BODY + 1)), 413, Kind.INVALID)
     async with client_of(failing, viewer) as program:
         body = assert_shape(await program.get("/api/v1/failing/guarded"), 403, Kind.DENIED)
-        assert body["hint"] == "operators may; ask your administrator"
+        assert body["hint"] == "operators, investigators, officers may; ask your security administrator"
 
 
 async def test_large_bodies_are_for_those_who_are_known(failing: FastAPI, governance: Governance) -> None:
@@ -358,7 +372,7 @@ async def test_a_validation_error_does_not_repeat_the_value(failing: FastAPI) ->
 async def test_the_access_log_has_no_secret(
     app: FastAPI, governance: Governance, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    link = await governance.setup_link()
+    link = (await governance.setup_links())[Role.ADMINISTRATOR]
     root = logging.getLogger()
     before = root.handlers[:], root.level
     logs.configure()
@@ -601,7 +615,7 @@ async def take(texts: Any, count: int) -> list[dict[str, str]]:
 
 async def test_each_sees_events_of_their_scope(app: FastAPI, governance: Governance) -> None:
     await tokens_of(governance)
-    admin = await governance.actor(await token_of(governance, "administrator.one"))
+    admin = await governance.actor(await token_of(governance, "security_administrator.one"))
     await governance.create_user(admin, account("north.viewer", Role.VIEWER, "north"))
     north = await governance.actor(await token_of(governance, "north.viewer"))
     events = app.state.events
@@ -646,7 +660,7 @@ async def test_the_cursor_survives_a_restart(governance: Governance, tmp_path: P
 
 async def test_a_quiet_stream_keeps_alive_and_moves_its_cursor(governance: Governance, tmp_path: Path) -> None:
     await tokens_of(governance)
-    admin = await governance.actor(await token_of(governance, "administrator.one"))
+    admin = await governance.actor(await token_of(governance, "security_administrator.one"))
     await governance.create_user(admin, account("north.viewer", Role.VIEWER, "north"))
     north = await governance.actor(await token_of(governance, "north.viewer"))
     async with build_test_app(governance, tmp_path / "e", keepalive_s=0.01) as app:

@@ -96,12 +96,23 @@ class ScriptDevice:
         self.channels, self.per_message = channels or [], per_message
         self.ps, self.answer, self.takes_tcp, self.change_ssrc = ps, answer, takes_tcp, change_ssrc
         self.sdp = sdp
+        #: whether it takes subscriptions
+        self.subscribable = False
+        #: entries that its catalogue announces beyond those that it sends
+        self.withheld = 0
         #: what it answers to RecordInfo: (messages of XML items, SumNum); None: nothing
         self.records: tuple[list[str], int] | None = None
         #: status of the answer to INFO; RTSP status inside it
         self.info, self.rtsp = 200, 200
         #: whether it does what INFO says, and whether it says 121 at the end
         self.obeys, self.says_end = True, True
+        #: the SSRC of its packets where it is not the one that it has answered; from which address it sends media
+        self.rtp_ssrc: int | None = None
+        self.media_host = "127.0.0.1"
+        #: what it makes of a challenge: answers without qop (""), only one that offers it ("must"), only without ("cannot")
+        self.qop = ""
+        #: the challenge that it was given last
+        self.challenge = ""
         #: what it answers to a MESSAGE whose body contains the key
         self.answers: dict[bytes, str] = {}
         self.heard: list[Sip] = []
@@ -171,18 +182,25 @@ class ScriptDevice:
                 self._lock.wait(left)
 
     def register(self, password: str = DOOR_KEY, *, expires: int = 3600, call_id: str = "") -> int:
-        """Register with the digest of RFC 2617; the final status."""
+        """Register with the digest of RFC 2617; the final status, 401 where it has no answer to the challenge."""
         call_id = call_id or f"reg-{self.code}@{self.host}"
         first = self.request("REGISTER", extra=f"Expires: {expires}\r\n", call_id=call_id)
         if first.status != 401:
             return first.status
-        given = dict(re.findall(r'(\w+)="([^"]*)"', first["WWW-Authenticate"]))
+        self.challenge = first["WWW-Authenticate"]
+        given = dict(re.findall(r'(\w+)="([^"]*)"', self.challenge))
+        if self.qop and ("qop" in given) != (self.qop == "must"):
+            return 401
         uri = f"sip:{SERVER}@{DOMAIN}"
-        ha1 = md5(f"{self.code}:{given['realm']}:{password}")
-        response = md5(f"{ha1}:{given['nonce']}:{md5(f'REGISTER:{uri}')}")
+        ha1, ha2 = md5(f"{self.code}:{given['realm']}:{password}"), md5(f"REGISTER:{uri}")
+        if self.qop == "must":
+            extra = ', qop=auth, nc=00000001, cnonce="0a4f113b"'
+            response = md5(f"{ha1}:{given['nonce']}:00000001:0a4f113b:auth:{ha2}")
+        else:
+            extra, response = "", md5(f"{ha1}:{given['nonce']}:{ha2}")
         authorization = (
             f'Authorization: Digest username="{self.code}", realm="{given["realm"]}", nonce="{given["nonce"]}", '
-            f'uri="{uri}", response="{response}", algorithm=MD5\r\n'
+            f'uri="{uri}", response="{response}", algorithm=MD5{extra}\r\n'
         )
         return self.request("REGISTER", extra=authorization + f"Expires: {expires}\r\n", call_id=call_id).status
 
@@ -251,7 +269,7 @@ class ScriptDevice:
                     threading.Thread(target=self._catalogue, args=(request,), daemon=True).start()
                 if b"<CmdType>RecordInfo<" in request.body and self.records is not None:
                     threading.Thread(target=self._recordings, args=(request,), daemon=True).start()
-                for key, xml in self.answers.items():
+                for key, xml in list(self.answers.items()):
                     if key in request.body:
                         threading.Thread(target=self._answer, args=(request, xml), daemon=True).start()
             case "INFO":
@@ -270,6 +288,8 @@ class ScriptDevice:
                         call.bye.set()
             case "CANCEL":
                 self.reply(request, "200 OK", tag="c")
+            case "SUBSCRIBE" if self.subscribable:
+                self.reply(request, "200 OK", tag=f"s{len(self.heard)}", extra=f"Expires: {request['Expires']}\r\n")
             case _:
                 self.reply(request, "489 Bad Event", tag="s")
 
@@ -288,7 +308,7 @@ class ScriptDevice:
             with contextlib.suppress(AssertionError):
                 self.message(
                     f"<Response>\r\n<CmdType>Catalog</CmdType>\r\n<SN>{int(sn[1])}</SN>\r\n<DeviceID>{self.code}</DeviceID>\r\n"
-                    f'<SumNum>{len(self.channels)}</SumNum>\r\n<DeviceList Num="{len(part)}">\r\n{items}</DeviceList>\r\n</Response>\r\n'
+                    f'<SumNum>{len(self.channels) + self.withheld}</SumNum>\r\n<DeviceList Num="{len(part)}">\r\n{items}</DeviceList>\r\n</Response>\r\n'
                 )
 
     def _answer(self, request: Sip, xml: str) -> None:
@@ -380,7 +400,8 @@ class ScriptDevice:
         if how == "we listen":
             listener = socket.create_server(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-        call = Call(request, "i", (found["host"][1], int(found["port"][1])), ssrc, how, listener)
+        sent = ssrc if self.rtp_ssrc is None else self.rtp_ssrc
+        call = Call(request, "i", (found["host"][1], int(found["port"][1])), sent, how, listener)
         self.calls.append(call)
         channel = request.start.split()[1].partition("@")[0].removeprefix("sip:")
         body = (
@@ -397,9 +418,10 @@ class ScriptDevice:
         out: socket.socket
         if call.how == "udp":
             out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            out.bind((self.media_host, 0))
             out.connect(call.target)
         elif call.how == "we connect":
-            out = socket.create_connection(call.target, timeout=5)
+            out = socket.create_connection(call.target, timeout=5, source_address=(self.media_host, 0))
         else:
             assert call.listener is not None
             call.listener.settimeout(5)
@@ -444,7 +466,8 @@ class ScriptDevice:
                     wanted = first + call.jump * 90_000
                     number = max((n for n in keys if packs[n][0] <= wanted), default=0)
                     call.jump = None
-                if call.speed == 0:
+                speed = call.speed  # INFO changes it in another thread
+                if speed == 0:
                     call.over.wait(0.02)
                     continue
                 if number >= len(packs) or packs[number][0] >= last:
@@ -458,7 +481,7 @@ class ScriptDevice:
                     sequence += 1
                     out.sendall(rtp if call.how == "udp" else struct.pack(">H", len(rtp)) + rtp)
                 after = packs[number + 1][0] if number + 1 < len(packs) else scr + 3600
-                call.over.wait((after - scr) / 90_000 / call.speed)
+                call.over.wait((after - scr) / 90_000 / speed)
                 number += 1
             if not call.over.is_set():
                 call.sent.set()

@@ -49,6 +49,13 @@ def footage(folder: Path) -> Path:
     return scene(folder)
 
 
+def repeated(movie: Path, times: int) -> Path:
+    """The movie's video so many times over, on one clock."""
+    path = movie.with_stem(f"{movie.stem}-{times}")
+    ffmpeg("-stream_loop", str(times - 1), "-i", str(movie), "-an", "-c:v", "copy", str(path))
+    return path
+
+
 def program_stream(movie: Path) -> bytes:
     """The movie's video as a program stream (MPEG-2 systems), by FFmpeg's muxer."""
     return ffmpeg("-i", str(movie), "-an", "-c:v", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "vob", "-")

@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-ADMIN, OPERATOR, PASSWORD = "flow.admin", "flow.operator", "four unrelated words 7"
+ADMIN, OPERATOR, SECURITY, AUDIT = "flow.admin", "flow.operator", "flow.security", "flow.audit"
+PASSWORD = "four unrelated words 7"
+PURPOSE = {"kind": "criminal_case", "case_no": "A9901010000002026110001", "unit": "北区分局", "minutes": 600}
 DOOR_KEY = "a-key-for-devices"
 SERVER = "99010000002000000001"
 DOMAIN = SERVER[:10]
@@ -39,7 +41,12 @@ async def main(config: Path) -> None:
             await platform.governance.seed(
                 [
                     NewUser(username=name, display_name=name, role=role, org_id=CITY, password=PASSWORD)
-                    for name, role in ((ADMIN, Role.ADMINISTRATOR), (OPERATOR, Role.OPERATOR))
+                    for name, role in (
+                        (ADMIN, Role.ADMINISTRATOR),
+                        (OPERATOR, Role.OPERATOR),
+                        (SECURITY, Role.SECURITY),
+                        (AUDIT, Role.AUDIT),
+                    )
                 ]
             )
         told = {
@@ -54,7 +61,7 @@ async def main(config: Path) -> None:
 
 
 class Served:
-    """The process, and an operator's and an administrator's session on it."""
+    """The process, and a session on it of an operator, who has stated a purpose, and of each administrator."""
 
     def __init__(self, process: subprocess.Popen[bytes], told: dict[str, Any], data: Path) -> None:
         self.process = process
@@ -65,6 +72,8 @@ class Served:
         self.data = data
         self.admin = self.sign_in(ADMIN)
         self.operator = self.sign_in(OPERATOR)
+        self.security, self.audit = self.sign_in(SECURITY), self.sign_in(AUDIT)
+        self.post("/purposes", PURPOSE, by="operator")
 
     def sign_in(self, name: str = OPERATOR) -> httpx.Client:
         """Another session."""
@@ -118,6 +127,13 @@ class Served:
         rows = self.get("/refusals", by="admin", limit=500)["items"]
         return [r for r in rows if device in r["device"] and reason in r["reason"]]
 
+    def metric(self, name: str, **labels: str) -> float:
+        """A number of /metrics; 0 where it has no such line."""
+        answer = self.admin.get("/metrics")
+        assert answer.status_code == 200, answer.text
+        head = name + ("{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}" if labels else "")
+        return next((float(line.split()[-1]) for line in answer.text.splitlines() if line.startswith(f"{head} ")), 0.0)
+
     def order(self, *, device: str, **policies: Any) -> None:
         """Set policies of the device with this code; others stay."""
         found = self.device(device)
@@ -130,8 +146,8 @@ class Served:
         """Stop it politely."""
         if self.process.stdin is not None:
             self.process.stdin.close()
-        self.admin.close()
-        self.operator.close()
+        for client in (self.admin, self.operator, self.security, self.audit):
+            client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -164,6 +180,7 @@ def write_config(folder: Path, **changes: dict[str, object]) -> Path:
             "host": "127.0.0.1", "rtp_ports": [ports, ports + 159], "free_bytes_floor": 1, "segment_seconds": 4.0,
             "first_packet_seconds": 3.0, "linger_seconds": 1.0,
         },
+        "governance": {"short_clip": True, "duty_hours": 100_000.0},  # what a device keeps may be of any day
         "logs": {"level": "INFO", "form": "json"},
     }  # fmt: skip
     lines = [f"data = {json.dumps(str(folder / 'data'))}", f"key_file = {json.dumps(str(folder / 'master.key'))}"]

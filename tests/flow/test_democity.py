@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -21,10 +22,12 @@ from PIL import Image
 
 from anwang.democity.city import CityOptions, Running, run_city, world
 from anwang.democity.control import Control
+from anwang.democity.devices.device import Simulated
 from anwang.democity.devices.faults import Fault
 from anwang.democity.devices.line import Line
 from anwang.democity.load import LoadOptions, load
 from anwang.democity.pictures import Library, drawing, osd
+from anwang.democity.world import Round, generate, plan
 from anwang.runtime.clock import SystemClock
 from anwang.wire import gb28181 as gb
 from anwang.wire import sip
@@ -441,6 +444,77 @@ async def test_subscribers_hear_what_is_offline_and_alarms_go_out(scene: Scene) 
     assert control.obey(json.dumps(order))["sent"] == "message"
 
 
+async def watch_positions(platform: SmallPlatform, device: str, interval_s: int | None) -> int:
+    """Ask a device to tell where it is; the subscription."""
+    query = gb.MobilePositionQuery(sn=platform.next_sn(), device_id=device, interval_s=interval_s)
+    number = platform.sip.subscribe(
+        local=sip.Uri(SERVER, SERVER[:10]), remote=sip.Uri(device, SERVER[:10]), peer=platform.registered[device],
+        now=platform.now(), event=sip.EventType("presence"), expires_s=600, body=gb.serialize(query),
+    )  # fmt: skip
+    await platform.flush()
+    return number
+
+
+async def test_what_moves_tells_where_it_is_and_what_stands_does_not(scene: Scene) -> None:
+    platform, city = scene.platform, scene.city
+    car = scene.device(lambda mind: mind.moves and mind.device.kind == "nvr")  # type: ignore[attr-defined]
+    walker = scene.device(lambda mind: mind.moves and mind.device.kind == "camera")  # type: ignore[attr-defined]
+
+    def told(device: str) -> list[gb.Position]:
+        notices = [one for one in platform.told if isinstance(one, gb.MobilePositionNotify) and one.device_id == device]
+        return [position for one in notices for position in one.positions]
+
+    subscriptions = {code: await watch_positions(platform, code, 1) for code in (car, walker)}
+    await platform.until(lambda: len(told(car)) >= 3 and len(told(walker)) >= 3)
+    for device in (car, walker):
+        beat = city.minds[device].device.beat
+        assert beat is not None
+        for position in told(device):
+            assert position.at is not None and position.device_id == device
+            place, direction_deg = Round(beat).at(position.at.timestamp())
+            assert (position.longitude, position.latitude) == place
+            assert (position.speed_kmh, position.direction_deg) == (beat.speed_kmh, direction_deg)
+        moments = [position.at.timestamp() for position in told(device) if position.at is not None]
+        assert moments == sorted(moments) and len(set(moments)) > 1
+
+    city.control.obey(json.dumps({"do": "alarm", "device": walker, "channel": walker, "method": 5, "type": 2}))
+    await platform.until(lambda: any(isinstance(one, gb.AlarmNotify) for one in platform.told))
+    [alarm] = [one for one in platform.told if isinstance(one, gb.AlarmNotify)]
+    assert alarm.longitude is not None and alarm.latitude is not None and alarm.at is not None and beat is not None
+    there = Round(beat).at(alarm.at.timestamp()).at
+    assert plan.distance_m((alarm.longitude, alarm.latitude), there) < 3, "it says whole seconds"
+
+    platform.sip.unsubscribe(subscriptions[walker], platform.now())
+    await platform.flush()
+    member = scene.line_of(walker).members[walker]
+    await platform.until(lambda: "position" not in member.subscriptions.values())
+    silent, going_on = len(told(walker)), len(told(car))
+    await platform.until(lambda: len(told(car)) >= going_on + 3)
+    assert len(told(walker)) == silent
+
+    standing = scene.device(lambda mind: not mind.moves)  # type: ignore[attr-defined]
+    refused = await watch_positions(platform, standing, 1)
+    await platform.until(
+        lambda: any(isinstance(e, sip.SubscriptionEnded) and e.subscription == refused for e in platform.events)
+    )
+    [ended] = [e for e in platform.events if isinstance(e, sip.SubscriptionEnded) and e.subscription == refused]
+    assert isinstance(ended.message, sip.Response) and ended.message.status == 489
+
+
+def test_a_car_of_2016_tells_its_place_without_a_name() -> None:
+    city = generate(1)
+    device = next(one for one in city.devices if one.beat and one.version == "2.0")
+    points = {point.code: point for point in city.points}
+    mind = Simulated(device, points, city, now=lambda: datetime(2026, 11, 22, 8, 0, 0, 700_000, tzinfo=UTC))
+    text = gb.serialize(mind.whereabouts(), mind.version).decode("ascii")
+    assert "<Time>2026-11-22T16:00:00</Time>" in text and "<DeviceList" not in text
+    assert device.beat is not None
+    (longitude, latitude), _ = Round(device.beat).at(datetime(2026, 11, 22, 8, tzinfo=UTC).timestamp())
+    read = gb.parse(text.encode())
+    assert isinstance(read, gb.MobilePositionNotify)
+    assert [(one.longitude, one.latitude) for one in read.positions] == [(longitude, latitude)]
+
+
 async def test_faults_do_what_they_say(scene: Scene) -> None:
     platform, control = scene.platform, scene.city.control
     code, channel = scene.camera()
@@ -479,6 +553,27 @@ async def test_faults_do_what_they_say(scene: Scene) -> None:
     assert control.obey(json.dumps({"do": "fault", "fault": "duplicate_code", "device": recorder}))["ok"]
     codes = [item.device_id for item in await platform.catalogue(recorder)]
     assert len(codes) == len(set(codes)) + 1
+
+
+async def test_a_silent_device_speaks_again_at_once_when_it_may(scene: Scene) -> None:
+    """What it did not send was held to be under way: after sixteen keep-alives it never sent another one."""
+    platform = scene.platform
+    code, _ = scene.camera()
+    line, member = scene.line_of(code), scene.line_of(code).members[code]
+    member.mind.faults.set(Fault.SILENT, None)
+    for _ in range(20):
+        due = member.timer_at
+        assert due is not None
+        line._due(member, due, max(due, member.registration.timer() or 0.0))
+    assert platform.keepalives[code] == 0
+    member.mind.faults.active.clear()
+    line._due(member, member.timer_at or 0.0, member.registration.timer() or 0.0)
+    await platform.until(lambda: platform.keepalives[code] == 1)
+    assert member.registration.is_registered
+
+    member.mind.faults.set(Fault.SILENT, None)
+    line.restart(code)
+    assert member.registration.timer() is not None, "one that could not register tries again later"
 
 
 async def test_a_register_storm_gives_everybody_a_new_call_id(scene: Scene) -> None:

@@ -64,6 +64,10 @@ def test_from_a_stranger_to_an_online_point_and_offline_again(served: Served, tr
         evidence = served.get(f"/points/{point['id']}/evidence")
         kinds = {item["kind"] for item in evidence["items"] if item["at"]}
         assert evidence["state"] == "online" and "catalogue" in kinds
+        told = served.device(own)
+        assert told is not None
+        [catalogue] = [item for item in told["evidence"]["items"] if item["kind"] == "catalogue"]
+        assert (catalogue["ok"], catalogue["detail"]) == (True, "5 listed")
 
         # three keep-alives missed
         until(lambda: served.state(cameras[4][0]) == "offline", "silence makes it offline", 40)

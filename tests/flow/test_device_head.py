@@ -22,6 +22,15 @@ def jpeg(side: int = 64) -> bytes:
     return out.getvalue()
 
 
+def lumas(data: bytes) -> bytes:
+    return Image.open(io.BytesIO(data)).convert("L").tobytes()
+
+
+def jpeg_comments(data: bytes) -> list[str]:
+    comment = Image.open(io.BytesIO(data)).info.get("comment")
+    return [comment.decode()] if isinstance(comment, bytes) else []
+
+
 def control(device: ScriptDevice, text: bytes, seconds: float = 10) -> Sip:
     return device.wait(lambda m: m.method == "MESSAGE" and text in m.body, seconds)
 
@@ -77,7 +86,7 @@ def test_cruises_are_listed_started_made_and_stopped(served: Served) -> None:
         for wrong in ({"act": "add", "track": 1}, {"act": "dwell", "track": 1}):
             answer = served.operator.post(f"/api/v1{path}", json=wrong)
             assert answer.json()["kind"] == "unsupported", answer.text
-        deeds = [row["detail"] for row in served.get("/ledger", by="admin", limit=500)["items"]
+        deeds = [row["detail"] for row in served.get("/ledger", by="audit", limit=500)["items"]
                  if row["action"] == "ptz" and point["id"] in row["objects"]]  # fmt: skip
         assert "cruise_start 1" in deeds
 
@@ -189,8 +198,11 @@ def test_the_device_takes_a_picture(served: Served, how: str) -> None:
         shooter.says(session, f"{point['code']}0220261122120000000" + "01")
         answer = shooter.got()
         assert answer.status_code == 200, answer.text
-        assert answer.content == picture and answer.headers["content-type"] == "image/jpeg"
-        rows = [r for r in served.get("/ledger", by="admin", limit=500)["items"]
+        assert answer.headers["content-type"] == "image/jpeg" and answer.headers["x-anwang-masked"] == "false"
+        [comment] = jpeg_comments(answer.content)
+        assert comment.startswith("anwang look ") and len(answer.content) == len(picture) + len(comment) + 4
+        assert lumas(answer.content) == lumas(picture), "the picture itself is as the device took it"
+        rows = [r for r in served.get("/ledger", by="audit", limit=500)["items"]
                 if r["action"] == "snapshot" and point["id"] in r["objects"]]  # fmt: skip
         assert {row["kind"] for row in rows} == {"opened", "closed"}
         found = served.device(device.code)

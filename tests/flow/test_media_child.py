@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import io
 import os
 import signal
@@ -40,6 +41,7 @@ from anwang.media.control import (
 )
 from anwang.media.framing import frames
 from anwang.media.http.live import latest
+from anwang.media.masks.paint import NOTHING
 from anwang.media.model import read_origin, unpack_key_frames
 from anwang.media.snapshot import DecodePool
 from anwang.runtime.clock import SystemClock
@@ -205,6 +207,7 @@ async def test_what_is_sent_is_seen_and_stored(tmp_path: Path, transport: str) -
     for message in sealed:
         data = (tmp_path / "objects" / message.key).read_bytes()
         assert len(data) == message.size_bytes
+        assert hashlib.sha256(data).digest() == message.sha256
         listed, box = fmp4.scan(data), data[-fmp4.table_size(data) :]
         table = fmp4.read_table(box, listed.movie, offset=len(data) - len(box))
         assert table.at.tolist() == [one.offset for at in listed.fragments for run in at.runs for one in run.samples]
@@ -431,7 +434,7 @@ async def test_the_picture_of_now_is_the_newest_and_says_when_it_was(tmp_path: P
         lease: Any = SimpleNamespace(feed=feed, ready=ready)
         for budget_s in (30.0, 0.0):
             data, media_us, at_us = await latest(lease)
-            made = await pool.picture(data, media_us=media_us, at_us=at_us, budget_s=budget_s)
+            made = await pool.picture(data, paint=NOTHING, media_us=media_us, at_us=at_us, budget_s=budget_s)
             with av.open(io.BytesIO(made.jpeg)) as picture:
                 shown = read_clock(next(picture.decode(video=0)).to_ndarray(format="gray"))
             # on its way it may have waited for a busy processor; the key frame is three seconds older than the newest

@@ -81,7 +81,7 @@ def test_the_messages_of_a_device_stop_when_the_session_ends(served: Served, ps:
         with session.stream("GET", f"/api/v1/devices/{found['id']}/messages") as answer:
             lines = answer.iter_lines()
             assert next(lines) == "event: message"
-            assert served.admin.delete(f"/api/v1/sessions/{own}").status_code == 204
+            assert served.security.delete(f"/api/v1/sessions/{own}").status_code == 204
             rest = list(lines)  # it ends
         before = len(rest)
         assert device.keepalive() == 200 and len(rest) == before

@@ -16,7 +16,10 @@ from anwang.web.listener import Listener
 
 def test_accounts_are_named_by_role(tmp_path: Path) -> None:
     made = accounts_of(tmp_path / "accounts.json")
-    assert list(made) == ["administrator", "operator", "viewer"]
+    assert list(made) == [
+        "administrator", "security_administrator", "audit_administrator", "operator", "viewer", "investigator",
+        "officer_a", "officer_b",
+    ]  # fmt: skip
     assert all(set(account) == {"username", "password"} and account["password"] for account in made.values())
     assert made["administrator"]["username"] == "admin"
 

@@ -95,12 +95,14 @@ async def test_it_is_free_again_when_nobody_gives_orders_and_the_movement_has_en
 
 
 def test_a_city_goes_before_a_district_and_an_operator_before_a_viewer() -> None:
-    from anwang.governance import Role
-    from anwang.media.http.live import rank_of
+    from anwang.governance import Action, Role, may
+    from anwang.media.http.live import ROLE_RANKS, rank_of
 
     def actor(role: Role, path: str) -> Any:
         return type("Someone", (), {"role": role, "org_path": path})
 
+    assert rank_of(actor(Role.OFFICER, "/a/b/")) > rank_of(actor(Role.OPERATOR, "/"))
+    assert {role for role in Role if may(role, Action.PTZ)} == set(ROLE_RANKS)
     assert (
         rank_of(actor(Role.OPERATOR, "/"))
         > rank_of(actor(Role.OPERATOR, "/a/"))

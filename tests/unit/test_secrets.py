@@ -55,6 +55,14 @@ def test_the_file_is_made_private_and_found_again(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["master.key"]
 
 
+def test_what_is_derived_of_each_key_stays_recognisable(tmp_path: Path) -> None:
+    file = tmp_path / "master.key"
+    old = open_keys(file).derive_each("anchors")
+    new = rotate(file).derive_each("anchors")
+    assert new[1:] == old
+    assert new[0] == rotate(file).derive_each("anchors")[1] != old[0]
+
+
 def test_rotation_keeps_old_secrets_readable(tmp_path: Path) -> None:
     file = tmp_path / "master.key"
     old = open_keys(file)

@@ -30,6 +30,18 @@ def test_environment_wins_over_file_wins_over_default(tmp_path: Path) -> None:
     assert sources["http.session_hours"] == "default"
 
 
+def test_what_a_command_was_told_stands_where_it_says_more_than_file_and_environment(tmp_path: Path) -> None:
+    """The page of settings of the simulated city once showed a port on which nobody listened."""
+    file = tmp_path / "anwang.toml"
+    file.write_text('city = "安澜市"\n[http]\nport = 9000\n', "utf-8")
+    told = settings.load(file, {})
+    running = msgspec.structs.replace(told, http=msgspec.structs.replace(told.http, port=8080))
+    rows = {row.name: (row.value, row.source) for row in settings.describe(file, {}, running=running)}
+    assert rows["http.port"] == (8080, "flag")
+    assert rows["city"] == ("安澜市", "file")
+    assert rows["http.session_hours"] == (12.0, "default")
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

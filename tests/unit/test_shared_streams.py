@@ -38,7 +38,7 @@ class Source:
 class Process:
     """A media child that agrees to everything."""
 
-    alive, number, viewers = True, 0, "socket"
+    alive, number, viewers, is_apart = True, 0, "socket", False
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
@@ -49,7 +49,7 @@ class Process:
     async def ask(self, make: Any) -> Reserved:
         return Reserved(ref=1, stream=make(1).stream, port=0)
 
-    async def living(self, load: Any) -> Process:
+    async def living(self, load: Any, stream: str) -> Process:
         return self
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from anwang.kernel.errors import Invalid
 from anwang.kernel.ids import PointId
-from anwang.kernel.times import BEIJING, Span, to_micros
+from anwang.kernel.times import BEIJING, Span, month_span, to_micros
 from anwang.media.index import Gap, join
 from anwang.media.model import GapCause
 from anwang.media.plans import Hours, Mode, Plan, check, planned, waiting
-from anwang.media.timeline import Missing, check_range, complement, explain, month_span
+from anwang.media.timeline import Missing, check_range, complement, explain
 
 POINT = PointId("p")
 BASE = 1_795_305_480_000_000

@@ -304,6 +304,12 @@ def test_other_files() -> None:
     assert gb.meaning(control.command.frame) == gb.Move(pan=-1, tilt=1, pan_speed=0x40, tilt_speed=0x40)
     assert control.priority == 5
     assert not control.wants_answer
+    reset = corpus("control_reset_alarm_2016.xml")
+    assert reset == gb.DeviceControl(sn=17, device_id="34020000001340000001", command=gb.ResetAlarm("2", "1"))
+    assert reset.wants_answer
+    guard = corpus("control_set_guard_2016.xml")
+    assert guard == gb.DeviceControl(sn=18, device_id=NVR, command=gb.Guard(True))
+    assert guard.wants_answer
     shots = corpus("snapshot_finished_2022.xml")
     assert isinstance(shots, gb.UploadSnapShotFinished)
     assert [len(one) for one in shots.files] == [41, 41]
@@ -429,6 +435,30 @@ _MESSAGES: list[gb.Manscdp] = [
         sn=1, device_id=NVR, at=_AT, total=1, positions=(gb.Position(device_id=NVR, at=_AT, longitude=1, latitude=2),)
     ),
 ]
+
+
+@pytest.mark.parametrize(("version", "charset"), [(gb.V2016, "GB2312"), (gb.V2022, "GB18030")])
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        (gb.Guard(True), ["<GuardCmd>SetGuard</GuardCmd>"]),
+        (gb.Guard(False), ["<GuardCmd>ResetGuard</GuardCmd>"]),
+        (gb.ResetAlarm(), ["<AlarmCmd>ResetAlarm</AlarmCmd>"]),
+        (gb.ResetAlarm("2"), ["<AlarmCmd>ResetAlarm</AlarmCmd>", "<Info>", "<AlarmMethod>2</AlarmMethod>", "</Info>"]),
+        (gb.ResetAlarm("5", "6"), ["<AlarmCmd>ResetAlarm</AlarmCmd>", "<Info>", "<AlarmMethod>5</AlarmMethod>",
+                                   "<AlarmType>6</AlarmType>", "</Info>"]),
+    ],
+)  # fmt: skip
+def test_arming_and_resetting_are_written_as_the_sheet_has_them(
+    command: gb.Command, written: list[str], version: gb.Version, charset: str
+) -> None:
+    """gb28181.md §9: the frame of its example, the elements of its table, in their order and with their letters."""
+    data = gb.serialize(gb.DeviceControl(sn=11, device_id=CAMERA, command=command), version)
+    lines = [line.strip() for line in data.decode("ascii").split("\r\n")]
+    assert lines == [
+        f'<?xml version="1.0" encoding="{charset}"?>', "<Control>", "<CmdType>DeviceControl</CmdType>", "<SN>11</SN>",
+        f"<DeviceID>{CAMERA}</DeviceID>", *written, "</Control>", "",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("message", _MESSAGES, ids=lambda message: type(message).__name__)

@@ -1,6 +1,7 @@
 // Live over WebSocket, playback, the time axis, PTZ and traces of the made-up city.
 import { WebSocketServer } from 'ws'
 import { byId, random, uuid } from './city.mjs'
+import { may, missing, Refusal } from './routes.mjs'
 import { films, fragmentAt, fragmentNumber, FRAGMENT_S, isKey } from './film.mjs'
 
 const DAY = 86400e3
@@ -240,7 +241,8 @@ const piece = (film, from, to) => {
   return Buffer.concat(parts)
 }
 
-export function mediaRoutes(on, { Refusal, missing, may, layouts }) {
+/** held: what is held of a point in [from, to). */
+export function mediaRoutes(on, { layouts, held, checkClip }) {
   const known = (id) => {
     const p = byId.get(id)
     if (!p) throw missing()
@@ -295,7 +297,6 @@ export function mediaRoutes(on, { Refusal, missing, may, layouts }) {
         .split(',')
         .map(known)
         .map((p) => {
-          const hold = Math.floor(Date.now() / DAY) * DAY - 5 * 3600e3
           return {
             id: p.id,
             spans: spansOf(p, from, to).map(([a, b]) => ({ start: iso(a), end: iso(b) })),
@@ -306,10 +307,7 @@ export function mediaRoutes(on, { Refusal, missing, may, layouts }) {
               detail,
             })),
             events: eventsOf(p, from, to),
-            holds:
-              p.ix % 3 === 0 && hold < to && hold + 2400e3 > from
-                ? [{ start: iso(hold), end: iso(hold + 2400e3), id: 'h1', reason: '治安-2026-0412' }]
-                : [],
+            holds: held(p.id, from, to),
             growing: false,
             causes_cut: false,
             events_cut: false,
@@ -335,6 +333,7 @@ export function mediaRoutes(on, { Refusal, missing, may, layouts }) {
   on('GET', '/points/:id/clip.mp4', ({ params, q, session }) => {
     may(session, 'export')
     const p = known(params.id)
+    checkClip(session, p.id, q.get('from'), q.get('to'))
     const [from, to] = rangeOf(q)
     const spans = spansOf(p, from, to)
     if (!films || !spans.length) throw new Refusal(404, 'not_found', '这段时间没有录像', null)

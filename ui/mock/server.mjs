@@ -20,6 +20,10 @@ import {
 import { baseTile, pointsTile } from './tiles.mjs'
 import { checkCsv } from './importing.mjs'
 import { mediaRoutes, serveLive } from './media.mjs'
+import { caseRoutes, CUSTOMS } from './cases.mjs'
+import { dutyRoutes } from './duties.mjs'
+import { recordingRoutes } from './recordings.mjs'
+import { find, may, missing, page, Refusal, Routes } from './routes.mjs'
 
 const PORT = Number(process.env.PORT ?? 8090)
 const sessions = new Map()
@@ -29,22 +33,7 @@ const iso = (ms) => new Date(ms).toISOString()
 
 // --- answers ---------------------------------------------------------------------------------------------
 
-class Refusal extends Error {
-  constructor(status, kind, reason, hint = null) {
-    super(reason)
-    Object.assign(this, { status, kind, reason, hint })
-  }
-}
-const missing = () => new Refusal(404, 'not_found', 'Nothing here by that name', null)
-
 const list = (q, name) => (q.get(name) ? q.get(name).split(',') : null)
-
-function page(items, q, size = 100) {
-  const limit = Math.min(Number(q.get('limit') ?? size), 500)
-  const from = Number(q.get('cursor') ?? 0)
-  const next = from + limit < items.length ? String(from + limit) : null
-  return { items: items.slice(from, from + limit), next }
-}
 
 function chosen(q) {
   const kinds = list(q, 'kind') ?? list(q, 'kinds')
@@ -375,26 +364,34 @@ function sip(device, n) {
 
 // --- routes ----------------------------------------------------------------------------------------------
 
-/** [method, pattern, handler({params, q, body, session, raw}) → value | {file}]; `open` needs no session. */
-const routes = []
-const on = (method, pattern, handler, open = false) =>
-  routes.push({
-    method,
-    expression: new RegExp(`^${pattern.replace(/\./g, '\\.').replace(/:(\w+)/g, '(?<$1>[^/]+?)')}$`),
-    handler,
-    open,
-  })
+const routes = new Routes()
+const { on } = routes
 
-const find = (items, id) => {
-  const item = items.find((one) => one.id === id)
-  if (!item) throw missing()
-  return item
-}
-const may = (session, what) => {
-  if (!session.can[what])
-    throw new Refusal(403, 'forbidden', '您没有此项权限', `Ask an administrator for “${what}”.`)
-}
-
+const FOR_VIEWERS = ['own_account', 'read_points', 'read_timeline', 'view_live', 'view_playback']
+const ACTIONS = [
+  ...FOR_VIEWERS,
+  'read_trace',
+  'snapshot',
+  'export',
+  'ptz',
+  'hold',
+  'unmask',
+  'edit_masks',
+  'import_points',
+  'edit_points',
+  'adopt',
+  'read_system',
+  'manage_users',
+  'read_ledger',
+  'administer',
+  'open_purpose',
+  'ask_approval',
+  'approve',
+  'read_duties',
+  'manage_duties',
+  'read_requests',
+  'handle_requests',
+]
 on(
   'POST',
   '/session',
@@ -412,20 +409,11 @@ on(
         role: 'operator',
         organisation: { id: organisations[0].id, name: '指挥中心' },
       },
-      can: Object.fromEntries(
-        [
-          'view_live',
-          'view_playback',
-          'export',
-          'ptz',
-          'import_points',
-          'adopt',
-          'manage_users',
-          'administer',
-        ].map((k) => [k, all || k === 'view_live' || k === 'read_points']),
-      ),
+      can: Object.fromEntries(ACTIONS.map((k) => [k, all || FOR_VIEWERS.includes(k)])),
       expires_at: iso(Date.now() + 12 * 3600e3),
       city,
+      purpose: null,
+      customs: CUSTOMS,
     })
     set['Set-Cookie'] = `anwang_mock=${token}; HttpOnly; Path=/; SameSite=Strict`
     return { token, expires_at: iso(Date.now() + 12 * 3600e3) }
@@ -468,6 +456,7 @@ on('GET', '/tiles/points/:z/:x/:y.mvt', ({ params: { z, x, y }, q, session }) =>
   type: 'application/vnd.mapbox-vector-tile',
 }))
 on('GET', '/states', ({ q }) => statesSince(q.get('since')))
+on('GET', '/positions', () => ({ items: [], truncated: false }))
 on('GET', '/counts', counts)
 on('GET', '/points', ({ q }) => page(points.filter(chosen(q)), q))
 on('GET', '/points.csv', () => ({
@@ -492,6 +481,42 @@ on('GET', '/points/:id/history', ({ params, q }) =>
 on('GET', '/points/:id/online', ({ params, q }) => online(point(params).ix, q))
 on('GET', '/devices/:id/history', ({ params, q }) => written(devices.indexOf(find(devices, params.id)), q))
 on('GET', '/devices/:id/online', ({ params, q }) => online(devices.indexOf(find(devices, params.id)), q))
+const masks = new Map()
+let masksVersion = 0
+const masked = (id) => {
+  if (!masks.has(id)) masks.set(id, { items: [], next: null, version: 'v0', preset: null })
+  return masks.get(id)
+}
+on('GET', '/points/:id/masks', ({ params }) => masked(point(params).id))
+on('PUT', '/points/:id/masks', ({ params, json, session }) => {
+  may(session, 'edit_masks')
+  const { id } = point(params)
+  if (json.version !== masked(id).version)
+    throw new Refusal(409, 'conflict', 'these masks were changed by somebody else', 'load them again')
+  const who = { changed_at: iso(Date.now()), changed_by: session.user.username }
+  masks.set(id, {
+    ...masked(id),
+    version: `v${++masksVersion}`,
+    items: json.items.map((one) => ({
+      ...one,
+      id: one.id ?? uuid(),
+      covers_now: true,
+      created_at: who.changed_at,
+      created_by: who.changed_by,
+      ...who,
+    })),
+  })
+  return masked(id)
+})
+on('GET', '/points/:id/unmasked', ({ session }) => {
+  may(session, 'unmask')
+  throw new Refusal(
+    403,
+    'approval_needed',
+    'a second person must approve this',
+    'ask for approval of these points and this time',
+  )
+})
 on('GET', '/points/:id/snapshot', ({ params }) => {
   const p = point(params)
   if (p.state !== 'online' || p.streams.length === 0) throw missing()
@@ -688,7 +713,8 @@ on('PATCH', '/users/:id', ({ params, json }) => {
 on('DELETE', '/users/:id', ({ params }) => void users.splice(users.indexOf(find(users, params.id)), 1))
 on('GET', '/health', health)
 on('GET', '/settings', ({ session }) => (may(session, 'administer'), settings))
-mediaRoutes(on, { Refusal, missing, may, layouts })
+dutyRoutes(on, organisations, uuid)
+mediaRoutes(on, { layouts, held: recordingRoutes(on, points, uuid), checkClip: caseRoutes(on, points, uuid) })
 on('GET', '/events', ({ stream, q, last }) => bus.follow(stream, Number(last ?? q.get('after') ?? 0)))
 bus.counts = counts
 
@@ -708,45 +734,37 @@ const server = createServer(async (request, response) => {
     const path = url.pathname.replace(/^\/api\/v1/, '')
     const token = /anwang_mock=([^;]+)/.exec(request.headers.cookie ?? '')?.[1]
     const session = sessions.get(token)
-    for (const route of routes) {
-      const match = route.method === request.method && route.expression.exec(path)
-      if (!match) continue
-      if (!route.open && !session) throw new Refusal(401, 'unauthenticated', 'Sign in first')
-      const stream = (text) => {
-        if (!response.headersSent)
-          response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
-        response.write(text)
-      }
-      const json = raw.length && request.headers['content-type']?.includes('json') ? JSON.parse(raw) : {}
-      const params = Object.fromEntries(
-        Object.entries(match.groups ?? {}).map(([k, v]) => [k, decodeURIComponent(v)]),
-      )
-      const value = route.handler({
-        params,
-        q: url.searchParams,
-        json,
-        raw,
-        session,
-        token,
-        set,
-        stream,
-        last: request.headers['last-event-id'],
-      })
-      if (path.endsWith('/messages') || path === '/events') {
-        request.socket.on('close', () => (typeof value === 'function' ? value() : clearInterval(value)))
-        return
-      }
-      if (value?.write) {
-        response.writeHead(200, { 'Cache-Control': 'no-store', ...value.headers })
-        await value.write(response)
-      } else if (value === undefined) answer(204)
-      else if (Buffer.isBuffer(value.file)) {
-        if (value.name) set['Content-Disposition'] = `attachment; filename="${value.name}"`
-        answer(200, value.file, value.type)
-      } else answer(value.status > 99 ? value.status : 200, JSON.stringify(value))
+    const { handler, params, open } = routes.match(request.method, path)
+    if (!open && !session) throw new Refusal(401, 'unauthenticated', 'Sign in first')
+    const stream = (text) => {
+      if (!response.headersSent)
+        response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
+      response.write(text)
+    }
+    const json = raw.length && request.headers['content-type']?.includes('json') ? JSON.parse(raw) : {}
+    const value = handler({
+      params,
+      q: url.searchParams,
+      json,
+      raw,
+      session,
+      token,
+      set,
+      stream,
+      last: request.headers['last-event-id'],
+    })
+    if (path.endsWith('/messages') || path === '/events') {
+      request.socket.on('close', () => (typeof value === 'function' ? value() : clearInterval(value)))
       return
     }
-    throw missing()
+    if (value?.write) {
+      response.writeHead(200, { 'Cache-Control': 'no-store', ...value.headers })
+      await value.write(response)
+    } else if (value === undefined) answer(204)
+    else if (Buffer.isBuffer(value.file)) {
+      if (value.name) set['Content-Disposition'] = `attachment; filename="${value.name}"`
+      answer(200, value.file, value.type)
+    } else answer(value.status > 99 ? value.status : 200, JSON.stringify(value))
   } catch (error) {
     if (!(error instanceof Refusal)) console.error(error)
     const { status = 500, kind = 'internal', reason = String(error), hint = null } = error

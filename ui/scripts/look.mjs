@@ -25,6 +25,14 @@ const PAGES = {
   import: { path: '/devices?tab=import' },
   refusals: { path: '/devices?tab=refusals' },
   health: { path: '/system?tab=health' },
+  plans: { path: '/system?tab=plans', ready: '.table-row' },
+  holds: { path: '/system?tab=holds', ready: '.table-row' },
+  duties: { path: '/system?tab=duties', ready: '.table-row' },
+  filing: {
+    path: '/system?tab=duties',
+    ready: '.table-row',
+    then: (page) => page.locator('.row-acts button').nth(3).click(),
+  },
   users: { path: '/system?tab=users', ready: '.table-row' },
   settings: { path: '/system?tab=settings' },
 }

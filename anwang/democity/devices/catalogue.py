@@ -30,6 +30,7 @@ def channel(point: Point, parents: tuple[str, ...], version: Version, *, group: 
         grassroots_code="000000" if newer else "",
         point_type=str(point.point_class) if newer else "",
         mac=point.mac if newer else "",
+        mobile_device_type=point.mobile if newer else "",
         function_type="99" if newer else "",
         encode_type=("5" if point.codec == "h265" else "2") if newer else "",
         installed_at=datetime.fromisoformat(f"{point.installed}T00:00:00").replace(tzinfo=BEIJING) if newer else None,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from anwang.democity.devices import catalogue
 from anwang.democity.devices.faults import Fault, Faults
 from anwang.democity.pictures import Head, HomePreset, Track
-from anwang.democity.world import City, Device, Point
+from anwang.democity.world import City, Device, Point, Round
 from anwang.kernel.times import BEIJING
 from anwang.wire import gb28181 as gb
 from anwang.wire.gb28181 import (
@@ -28,7 +28,9 @@ from anwang.wire.gb28181 import (
     DeviceStatusResponse,
     ItemEvent,
     Manscdp,
+    MobilePositionNotify,
     Outcome,
+    Position,
     PresetItem,
     PresetQuery,
     PresetResponse,
@@ -65,16 +67,24 @@ class Simulated:
         self.items: list[CatalogItem] = catalogue.items_of(device, points, city, self.version)
         self.is_guarded = True
         self.waits_for_reset = False
+        self.is_altered = False
+        """Whether somebody has changed its settings behind its owner's back."""
         self._now = now
         self._sn = 0
         self.shots: list[tuple[str, gb.SnapShotConfig]] = []
         """Pictures that were ordered, by channel; whoever carries messages takes and uploads them."""
         self._name = device.name
+        self._round = None if device.beat is None else Round(device.beat)
 
     @property
     def code(self) -> str:
         """Who it is."""
         return self.device.code
+
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        return f"{self._name} 已改" if self.is_altered else self._name
 
     def clock(self) -> datetime:
         """What it takes the time for."""
@@ -170,17 +180,37 @@ class Simulated:
         if not self.is_guarded or (method == 2 and self.waits_for_reset):
             return None
         self.waits_for_reset = method == 2
-        camera = self.cameras.get(channel)
+        camera, now = self.cameras.get(channel), self.clock()
+        place = (
+            None if camera is None else camera.point.at if self._round is None else self._round.at(now.timestamp()).at
+        )
         return AlarmNotify(
-            sn=self.next_sn(), device_id=channel, priority=priority, method=method, at=self.clock(), description=words,
-            alarm_type=alarm_type, longitude=camera.point.at[0] if camera else None,
-            latitude=camera.point.at[1] if camera else None,
+            sn=self.next_sn(), device_id=channel, priority=priority, method=method, at=now, description=words,
+            alarm_type=alarm_type, longitude=place[0] if place else None, latitude=place[1] if place else None,
         )  # fmt: skip
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is somewhere else every moment, and tells."""
+        return self._round is not None
+
+    def whereabouts(self) -> MobilePositionNotify:
+        """Where it is now, to the second that it names. Of what stands, nothing."""
+        at = self.clock().replace(microsecond=0)
+        if self.device.beat is None or self._round is None:
+            return MobilePositionNotify(sn=self.next_sn(), device_id=self.code, at=at)
+        place, direction_deg = self._round.at(at.timestamp())
+        position = Position(
+            device_id=self.code if self.version >= gb.V2022 else "", at=at, longitude=place[0], latitude=place[1],
+            speed_kmh=self.device.beat.speed_kmh, direction_deg=direction_deg, altitude_m=0.0,
+        )  # fmt: skip
+        return MobilePositionNotify(sn=self.next_sn(), device_id=self.code, at=at, positions=(position,), total=1)
 
     def _info(self, query: DeviceInfoQuery) -> DeviceInfoResponse:
         return DeviceInfoResponse(
-            sn=query.sn, device_id=query.device_id, is_ok=True, name=self._name, manufacturer=self.device.maker,
-            model=self.device.model, firmware=self.device.firmware, channels=len(self.cameras),
+            sn=query.sn, device_id=query.device_id, is_ok=True, name=self.name, manufacturer=self.device.maker,
+            model=self.device.model, firmware=f"{self.device.firmware}{'-mod' if self.is_altered else ''}",
+            channels=len(self.cameras),
         )  # fmt: skip
 
     def _status(self, query: DeviceStatusQuery) -> DeviceStatusResponse:
@@ -266,11 +296,17 @@ class Simulated:
     def _configs(self, query: ConfigQuery) -> Iterator[ConfigResponse]:
         for kind in query.kinds:
             if kind == "BasicParam":
-                basic = gb.BasicParam(name=self._name, expiration_s=86400, heartbeat_interval_s=60, heartbeat_count=3)
+                beat_s = 3600 if self.is_altered else 60
+                basic = gb.BasicParam(
+                    name=self.name, expiration_s=86400, heartbeat_interval_s=beat_s, heartbeat_count=3
+                )
                 yield ConfigResponse(sn=query.sn, device_id=query.device_id, is_ok=True, basic=basic)
             elif kind == "VideoParamOpt":
                 video = gb.VideoParamOpt(download_speeds=("1", "2", "4"), resolutions=("5", "2"))
                 yield ConfigResponse(sn=query.sn, device_id=query.device_id, is_ok=True, video=video)
+            elif kind == "FrameMirror" and self.version >= gb.V2022:
+                mirror = (gb.Node("FrameMirror", "0"),)
+                yield ConfigResponse(sn=query.sn, device_id=query.device_id, is_ok=True, others=mirror)
             else:
                 yield ConfigResponse(sn=query.sn, device_id=query.device_id, is_ok=False)
 

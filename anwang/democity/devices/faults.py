@@ -26,6 +26,7 @@ class Fault(StrEnum):
     NO_MEDIA = "no_media"  # accepts calls and sends nothing
     REGISTER_STORM = "register_storm"  # seconds after which it registers anew, again and again
     CATALOGUE_STORM = "catalogue_storm"  # notices of catalogue changes a second
+    CONFIG_CHANGED = "config_changed"  # seconds until somebody has changed its name, heartbeat and firmware
 
 
 #: what a value means where none is given
@@ -36,6 +37,7 @@ DEFAULTS = {
     Fault.CLOCK_JUMP: 3600.0,
     Fault.REGISTER_STORM: 5.0,
     Fault.CATALOGUE_STORM: 20.0,
+    Fault.CONFIG_CHANGED: 60.0,
 }
 #: the shortest pause between two registrations, and the most notices a second, of one device
 LEAST_PAUSE_S, MOST_NOTICES = 0.2, 1000.0

@@ -31,6 +31,17 @@ from anwang.wire.gb28181 import CatalogItem, ItemEvent
 from anwang.wire.gb28181.registration import Account, Registered, Registration
 
 MOST_QUEUED = 64
+PACKAGES = ("presence", "Catalog", "Alarm", "MobilePosition")
+#: what can be subscribed to: the word for it, and what it is called in the answer of editions before 2022
+TOPICS: dict[type[object], tuple[str, str]] = {
+    gb.CatalogQuery: ("catalog", "Catalog"),
+    gb.AlarmQuery: ("alarm", "Alarm"),
+    gb.MobilePositionQuery: ("position", "MobilePosition"),
+}
+POSITION_S, LEAST_POSITION_S = 5, 1
+"""Between two positions where a subscriber names no interval, and at least."""
+MUTE_LOOK_S = 0.5
+"""How often a device that is silent looks whether it still is."""
 log = logs.get("democity.line")
 
 
@@ -108,7 +119,7 @@ class Line(asyncio.DatagramProtocol):
         self._told = told
         self._library = library
         self._udp: asyncio.DatagramTransport | None = None
-        self._endpoint: sip.Endpoint[Way] = sip.Endpoint(self, packages=("presence", "Catalog", "Alarm"))
+        self._endpoint: sip.Endpoint[Way] = sip.Endpoint(self, packages=PACKAGES)
         self._minds = list(minds)
         self.members: dict[str, Member] = {}
         self._by_code: dict[str, Member] = {}
@@ -253,6 +264,16 @@ class Line(asyncio.DatagramProtocol):
         if fault in (Fault.REGISTER_STORM, Fault.CATALOGUE_STORM) and fault not in member.storms:
             member.storms.add(fault)
             self._storm(member, fault)
+        if fault is Fault.CONFIG_CHANGED:
+            self._wheel.at(self._wheel.now() + member.mind.faults.value(fault), lambda now: self._alter(code))
+
+    def _alter(self, code: str) -> None:
+        """Somebody changes its settings; it registers anew as one that was restarted for it."""
+        member = self.members[code]
+        if member.mind.faults.has(Fault.CONFIG_CHANGED) and not member.mind.is_altered:
+            member.mind.is_altered = True
+            if member.registration.is_registered:
+                self.restart(code)
 
     def _storm(self, member: Member, fault: Fault) -> None:
         """One gust, and the next one planned, while the fault lasts."""
@@ -358,6 +379,7 @@ class Line(asyncio.DatagramProtocol):
         now, registration = self._wheel.now(), member.registration
         for request in registration.to_ask(now):
             if member.is_mute:
+                registration.unanswered(request, now)
                 continue
             self._watch(self._endpoint.request(request, member.way, now), member, request)
         for event in registration.events():
@@ -392,6 +414,10 @@ class Line(asyncio.DatagramProtocol):
         if member.timer_at != planned:
             return
         member.timer_at = None
+        if member.is_mute:  # what it does not send is not under way: it speaks at once when it may again
+            member.timer_at = later = now + MUTE_LOOK_S
+            self._wheel.at(later, lambda at: self._due(member, later, at))
+            return
         if member.way.key and member.connection is None:
             self._spawn(self._connect(member))
             return
@@ -521,34 +547,48 @@ class Line(asyncio.DatagramProtocol):
         except WireError:
             message = None
         member = self._member_of(asked.peer, message.device_id if message else "", asked.request)
-        if member is None or not isinstance(message, gb.CatalogQuery | gb.AlarmQuery):
+        topic = TOPICS.get(type(message))
+        if member is None or message is None or topic is None or (topic[0] == "position" and not member.mind.moves):
             self._endpoint.reject_subscription(asked.subscription, 404 if member is None else 489, now)
             return
+        kind, cmd_type = topic
         body = b""
         if member.mind.version < gb.V2022:
-            cmd_type = "Catalog" if isinstance(message, gb.CatalogQuery) else "Alarm"
             outcome = gb.Outcome(sn=message.sn, device_id=message.device_id, cmd_type=cmd_type, is_ok=True)
             body = gb.serialize(outcome, member.mind.version, member.mind.device.charset)
         content_type = gb.CONTENT_TYPE if body else ""
         self._endpoint.accept_subscription(asked.subscription, now, content_type=content_type, body=body)
-        kind = "catalog" if isinstance(message, gb.CatalogQuery) else "alarm"
         member.subscriptions[asked.subscription] = kind
         if kind == "catalog" and (notice := member.mind.offline()):
             self.notify(member.mind.code, "catalog", notice)
+        elif isinstance(message, gb.MobilePositionQuery):
+            pause = max(LEAST_POSITION_S, message.interval_s or POSITION_S)
+            self._tell_position(member, asked.subscription, pause, now)
+
+    def _tell_position(self, member: Member, subscription: int, pause_s: float, now: float) -> None:
+        """Where it is now, and again after the pause, as long as somebody listens."""
+        if subscription not in member.subscriptions:
+            return
+        if not member.is_mute:
+            self._notify(member, subscription, member.mind.whereabouts())
+            self._flush()
+        self._wheel.at(now + pause_s, lambda at: self._tell_position(member, subscription, pause_s, at))
+
+    def _notify(self, member: Member, subscription: int, message: gb.Manscdp) -> bool:
+        """Tell one subscriber; False where there is none any more."""
+        body = gb.serialize(message, member.mind.version, member.mind.device.charset)
+        try:
+            self._endpoint.notify(subscription, self._wheel.now(), body=body)
+        except AnwangError:
+            member.subscriptions.pop(subscription, None)
+            return False
+        return True
 
     def notify(self, code: str, kind: str, message: gb.Manscdp) -> int:
         """Tell the subscribers of a device; returns how many there are."""
         member = self.members[code]
-        body = gb.serialize(message, member.mind.version, member.mind.device.charset)
-        count = 0
-        for subscription, wanted in list(member.subscriptions.items()):
-            if wanted != kind:
-                continue
-            try:
-                self._endpoint.notify(subscription, self._wheel.now(), body=body)
-                count += 1
-            except AnwangError:
-                member.subscriptions.pop(subscription, None)
+        listening = [number for number, wanted in member.subscriptions.items() if wanted == kind]
+        count = sum(self._notify(member, number, message) for number in listening)
         self._flush()
         return count
 

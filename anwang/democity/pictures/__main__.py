@@ -39,10 +39,12 @@ def main(arguments: Sequence[str]) -> None:
         first.write()
     elif found.folder is None or (found.h265 and found.scene not in HEVC_SCENES):
         parser.error("say a folder and a scene")
-    elif found.scene is None:
-        drawing.make_stills(found.folder)
     else:
-        drawing.make(found.folder, found.scene, hevc=found.h265)
+        found.folder.mkdir(parents=True, exist_ok=True)  # where it can't be made, nothing is drawn for it
+        if found.scene is None:
+            drawing.make_stills(found.folder)
+        else:
+            drawing.make(found.folder, found.scene, hevc=found.h265)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What is burnt into a picture: the time and name as people read them, and a clock that machines read.
 
 The clock is 26 by 2 cells at the top left over the time, each a 160th of the picture's width, light for 1. Read row by
-row they are 44 bits of milliseconds since 1970 UTC, most significant first, then the CRC-8 (polynomial 0x07) of those
-bits as 6 bytes (4 zero bits in front). The cells begin at column `BAR_X`, row `BAR_Y` of a picture 1280 wide.
+row they are 44 bits of milliseconds since 1970 UTC, most significant first, then the CRC-8 (`POLYNOMIAL`) of those
+bits as 6 bytes (4 zero bits in front). The cells begin at column `BAR_X`, row `BAR_Y` of a picture `FULL_WIDTH` wide.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from anwang.runtime.fonts import chinese
 
 Bytes = NDArray[np.uint8]
 COLUMNS, ROWS = 26, 2
+FULL_WIDTH = 1280
+"""Of the picture that BAR_X and BAR_Y are measured in."""
 BAR_X, BAR_Y = 16, 0
 CELL_SHARE = 160
 LIGHT, DARK = 222, 28
+LIGHT_ABOVE = (LIGHT + DARK) // 2
+CHECK_BITS, POLYNOMIAL = 8, 0x07
 WEEKDAYS = "一二三四五六日"
 
 
@@ -37,12 +41,12 @@ def time_text(micros: int) -> str:
 
 
 def crc8(data: bytes) -> int:
-    """CRC-8, polynomial 0x07, start 0."""
+    """CRC-8, start 0."""
     value = 0
     for byte in data:
         value ^= byte
         for _ in range(8):
-            value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+            value = (value << 1 ^ POLYNOMIAL) & 0xFF if value & 0x80 else value << 1
     return value
 
 
@@ -56,7 +60,7 @@ def clock_cells(unix_ms: int) -> NDArray[np.bool_]:
 def read_clock(luma: Bytes) -> int | None:
     """Milliseconds since 1970 from a picture's brightness (rows, columns), or None where no clock can be read."""
     height, width = luma.shape
-    cell, scale = width / CELL_SHARE, width / 1280
+    cell, scale = width / CELL_SHARE, width / FULL_WIDTH
     value = 0
     for row in range(ROWS):
         for column in range(COLUMNS):
@@ -64,14 +68,14 @@ def read_clock(luma: Bytes) -> int | None:
             x = round(BAR_X * scale + (column + 0.5) * cell)
             if y >= height or x >= width:
                 return None
-            value = value << 1 | int(luma[y, x] > 125)
-    unix_ms = value >> 8
+            value = value << 1 | int(luma[y, x] > LIGHT_ABOVE)
+    unix_ms = value >> CHECK_BITS
     return unix_ms if crc8(unix_ms.to_bytes(6, "big")) == value & 0xFF else None
 
 
 def draw_clock(luma: Bytes, unix_ms: int, width: int) -> None:
     """Burn the clock into brightness rows that begin at the picture's top, in place."""
-    cell, scale = width // CELL_SHARE, width / 1280
+    cell, scale = width // CELL_SHARE, width / FULL_WIDTH
     x, y = round(BAR_X * scale), round(BAR_Y * scale)
     cells = np.where(clock_cells(unix_ms), np.uint8(LIGHT), np.uint8(DARK))
     luma[y : y + ROWS * cell, x : x + COLUMNS * cell] = cells.repeat(cell, 0).repeat(cell, 1)
@@ -117,11 +121,12 @@ def burn(planes: Bytes, height: int, text: str, *, x: int, y: int, size_px: int,
 def burn_osd(planes: Bytes, height: int, *, name: str = "", time: str = "") -> None:
     """Burn time (left) and name (right) into the top rows of a picture of this width, in place."""
     width = planes.shape[1]
-    size, y = round(25 * width / 1280), round(16 * width / 1280)
+    scale = width / FULL_WIDTH
+    size, y = round(25 * scale), round(16 * scale)
     if time:
-        burn(planes, height, time, x=round(BAR_X * width / 1280), y=y, size_px=size)
+        burn(planes, height, time, x=round(BAR_X * scale), y=y, size_px=size)
     if name:
-        burn(planes, height, name, x=width - round(BAR_X * width / 1280), y=y, size_px=size, right=True)
+        burn(planes, height, name, x=width - round(BAR_X * scale), y=y, size_px=size, right=True)
 
 
 def unix_ms(moment: datetime) -> int:

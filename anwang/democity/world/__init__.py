@@ -6,6 +6,9 @@ the dunes of the Kumtag desert, so that no drawn street can be taken for a real 
 
 from anwang.democity.world.files import write
 from anwang.democity.world.generate import generate
-from anwang.democity.world.model import City, Device, Division, Organisation, Place, Point, Road
+from anwang.democity.world.model import Beat, City, Device, Division, Organisation, Place, Point, Road
+from anwang.democity.world.patrols import Fix, Round
 
-__all__ = ["City", "Device", "Division", "Organisation", "Place", "Point", "Road", "generate", "write"]
+__all__ = [
+    "Beat", "City", "Device", "Division", "Fix", "Organisation", "Place", "Point", "Road", "Round", "generate", "write",
+]  # fmt: skip

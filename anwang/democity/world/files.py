@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from anwang.democity.world import plan
@@ -57,6 +58,7 @@ POINT_COLUMNS = (
     "接入方式",
     "父设备编码",
     "通道编码",
+    "移动采集设备类型",
 )
 ORGANISATION_COLUMNS = ("名称", "类型", "上级", "行政区域", "公安机关代码", "国标编码", "部门", "联系电话", "本地编号")
 # 监控方位: 1 east, 2 west, 3 south, 4 north, 5 south-east, 6 north-east, 7 south-west, 8 north-west, 9 all round
@@ -186,6 +188,7 @@ def _point(point: Point, organisation: str) -> tuple[object, ...]:
         point.gateway,
         point.device,
         point.channel,
+        point.mobile,
     )
 
 
@@ -224,6 +227,7 @@ def _truth(city: City) -> Mapping[str, object]:
                 "channels": list(d.channels),
                 "path": d.path,
                 "audio": d.audio,
+                **({} if d.beat is None else {"beat": asdict(d.beat)}),
             }
             for d in city.devices
         },

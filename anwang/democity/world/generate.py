@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from anwang.democity.world import devices, land, names, plan, points, roads, society
+from anwang.democity.world import devices, land, names, patrols, plan, points, roads, society
 from anwang.democity.world.model import City, Place
 
 
@@ -47,6 +47,9 @@ def generate(seed: int = 1, scale: float = 1.0) -> City:
         Place(name=area.name, kind=area.level, at=_middle(area.ring)) for area in areas if area.level != "city"
     ]
     connected, found = devices.assign(rng, census.points, census.sites)
+    # with a chance of their own, and last: what stands is the same with them and without
+    census.rng = chance = Random(f"patrols-{seed}")
+    moving, carried = patrols.patrols(chance, census, grid, share(patrols.CARS), share(patrols.WALKERS))
     return City(
         seed=seed,
         name="安澜市",
@@ -56,8 +59,8 @@ def generate(seed: int = 1, scale: float = 1.0) -> City:
         water=[*roads.water(), land.reservoir()],
         grounds=[*land.grounds(Random(f"land-{seed}"), hamlets), *(place for place in census.places if place.ring)],
         places=census.places,
-        points=[replace(point) for point in connected],
-        devices=found,
+        points=[replace(point) for point in [*connected, *moving]],
+        devices=[*found, *carried],
         showcase=devices.showcase(connected),
     )
 

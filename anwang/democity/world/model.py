@@ -56,8 +56,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """巡逻路线: a closed way along roads, gone round and round without a stop.
+
+    path: positions, the first one repeated at the end. offset_s: how far into its lap it was at the epoch, in seconds.
+    """
+
+    path: tuple[LonLat, ...]
+    speed_kmh: float
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """点位 with its camera file 一机一档; the fields are those of generation A (see files for the columns)."""
+    """点位 with its camera file 一机一档; the fields are those of generation A (see files for the columns).
+
+    mobile: 移动采集设备类型 by the digits of GB/T 28181-2022, empty for what stands. at: where it stands, or its beat
+    begins.
+    """
 
     code: str
     name: str
@@ -99,6 +115,7 @@ class Point:
     gateway: str = ""
     device: str = ""
     channel: str = ""
+    mobile: str = ""
 
     @property
     def has_video(self) -> bool:
@@ -115,7 +132,8 @@ class Point:
 class Device:
     """What registers: a camera, an NVR or a lower platform over GB/T 28181, or an RTSP camera.
 
-    version: 2.0 is GB/T 28181-2016, 3.0 is 2022; empty for RTSP. transport: UDP or TCP of its signalling.
+    version: 2.0 is GB/T 28181-2016, 3.0 is 2022; empty for RTSP. transport: UDP or TCP of its signalling. beat: of what
+    moves, and all its channels with it.
     """
 
     code: str
@@ -131,6 +149,7 @@ class Device:
     charset: str = "GB2312"
     path: str = ""
     audio: str = ""
+    beat: Beat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field, SecretStr
 
 from anwang.gateways.gb28181.capture import Captured, pcap
+from anwang.gateways.gb28181.policies import NAME
 from anwang.gateways.gb28181.secrets import LONGEST, DeviceSecrets
-from anwang.gateways.gb28181.service import NAME, Gb28181Gateway
-from anwang.governance import Action, Actor, Governance, Scope, Shape, allow
+from anwang.gateways.gb28181.service import Gb28181Gateway
+from anwang.governance import Action, Actor, Governance, Shape, allow
 from anwang.kernel.errors import Conflict, Exhausted, Unsupported
 from anwang.kernel.ids import OrgId, SessionId
 from anwang.kernel.times import from_micros, rfc3339
@@ -85,7 +86,7 @@ def build_router(
     watched = Counter[SessionId]()
 
     async def device_of(actor: Actor, device_id: str) -> Device:
-        found = await registry.device(Scope(actor.org_path), device_id)
+        found = await registry.device(actor.scope, device_id)
         if found.gateway != NAME:
             raise Unsupported(f"device {found.device_id} speaks {found.gateway}, which has no SIP messages")
         return found
@@ -125,12 +126,12 @@ def build_router(
     async def ask_status(actor: Manager, device_id: str) -> None:
         """Ask the device how it is; its answer stands in the device's evidence then."""
         found = await device_of(actor, device_id)
-        await gateway.ask_status(found.device_id)
+        await gateway.arrivals.ask_status(found.device_id)
 
     @router.post("/devices", status_code=201)
     async def expect_device(actor: Manager, wanted: DeviceToComeDto) -> AddedDto:
         """Announce a device before it registers: it is let in at once, under the organisation."""
-        under = registry.organisation(Scope(actor.org_path), wanted.organisation)
+        under = registry.organisation(actor.scope, wanted.organisation)
         if registry.admission(NAME, wanted.device_id) is not None:
             raise Conflict(f"device {wanted.device_id} is known already", "search for it under Devices")
         await governance.note_deed(actor, Action.ADOPT, [wanted.device_id], f"announced under {under.id}")

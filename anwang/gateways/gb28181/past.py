@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from anwang.access import (
     Address,
@@ -34,6 +33,9 @@ from anwang.access import (
     Stretch,
     Trace,
 )
+from anwang.gateways.gb28181.calls import Calls
+from anwang.gateways.gb28181.line import Line
+from anwang.gateways.gb28181.questions import Questions
 from anwang.kernel.errors import AnwangError, Exhausted, Unsupported, WireError
 from anwang.wire.gb28181 import (
     V2022,
@@ -56,9 +58,6 @@ from anwang.wire.gb28181 import (
     record_identity,
 )
 from anwang.wire.sdp import Sdp, SessionName
-
-if TYPE_CHECKING:
-    from anwang.gateways.gb28181.service import Gb28181Gateway
 
 QUIET_SECONDS = 5.0
 #: a single message whose SumNum counts only itself is doubted for so long
@@ -88,19 +87,17 @@ class _Queue:
 
 
 class PastOfDevices:
-    """See the module. on_sent: a device has sent a recording to its end, by dialog; False where nobody receives it.
+    """See the module. on_snapped: a device has finished uploading: its code, the session, the names of the files."""
 
-    on_snapped: a device has finished uploading: its code, the session, the names of the files.
-    """
-
-    def __init__(self, gateway: Gb28181Gateway, *, first_s: float) -> None:
+    def __init__(self, line: Line, questions: Questions, calls: Calls, *, first_s: float) -> None:
         """first_s: patience for the first message of an answer."""
-        self._gateway = gateway
+        self._line = line
+        self._questions = questions
+        self._calls = calls
         self._first_s = first_s
         self._searches: dict[tuple[str, int], _Search] = {}
         self._queues: dict[str, _Queue] = {}
         self._cseq = itertools.count(1)
-        self.on_sent: Callable[[str], bool] = lambda dialog: False
         self.on_snapped: Callable[[str, str, Sequence[str]], None] = lambda device, session, files: None
         self.strays = 0
         """Messages of answers that nobody waits for, any more."""
@@ -113,7 +110,7 @@ class PastOfDevices:
         The SIP To decides where is searched (GB/T 28181-2016 A.2.4.5): it names the device that registered, so a
         recorder searches its disks and a lower platform its centre.
         """
-        self._gateway._reach(address.device)
+        self._questions.reach(address.device)
         queue = self._queues.setdefault(address.device, _Queue())
         if queue.waiting >= MOST_WAITING:
             raise Exhausted(f"{MOST_WAITING} searches wait for device {address.device}", "try again in a minute")
@@ -130,7 +127,7 @@ class PastOfDevices:
     async def _search(
         self, address: Address, start: datetime, end: datetime, sort: RecordSort
     ) -> Assembled[RecordItem]:
-        gateway, sn = self._gateway, self._gateway._next_sn()
+        questions, sn = self._questions, self._questions.next_sn()
         assembly: Assembly[RecordItem] = Assembly(
             record_identity, first_s=self._first_s, quiet_s=QUIET_SECONDS, settle_s=SETTLE_SECONDS, max_open=1,
             max_items=MOST_RECORDS,
@@ -138,20 +135,20 @@ class PastOfDevices:
         search = self._searches[address.device, sn] = _Search(assembly)
         # recorders of one maker answer nothing to a query without Type; the times are whole seconds of civil time
         query = RecordInfoQuery(sn=sn, device_id=address.channel, start=start, end=end, sort=sort.value)
-        assembly.expect(address.device, sn, gateway._clock.monotonic())
+        assembly.expect(address.device, sn, self._line.now())
         try:
-            await gateway._tell(address.device, query)
+            await questions.tell(address.device, query)
             while True:
                 for ended in assembly.events():
                     return ended
                 if search.refusal:
                     raise Unsupported(f"device {address.device} refuses to search: {search.refusal}")
-                due = (assembly.timer() or 0.0) - gateway._clock.monotonic()
+                due = (assembly.timer() or 0.0) - self._line.now()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, due) + 0.01):
                         await search.changed.wait()
                 search.changed.clear()
-                assembly.tick(gateway._clock.monotonic())
+                assembly.tick(self._line.now())
         finally:
             del self._searches[address.device, sn]
 
@@ -161,7 +158,7 @@ class PastOfDevices:
         if search is None:
             self.strays += 1
             return
-        search.assembly.add(device, message.sn, message.total, message.items, self._gateway._clock.monotonic())
+        search.assembly.add(device, message.sn, message.total, message.items, self._line.now())
         search.changed.set()
 
     def refused(self, device: str, message: Outcome) -> None:
@@ -170,7 +167,7 @@ class PastOfDevices:
         if search is None:
             self.strays += 1
         elif message.is_ok:
-            search.assembly.add(device, message.sn, 0, (), self._gateway._clock.monotonic())
+            search.assembly.add(device, message.sn, 0, (), self._line.now())
             search.changed.set()
         else:
             search.refusal = message.reason or "ERROR"
@@ -182,7 +179,7 @@ class PastOfDevices:
         self, address: Address, stream: Stream, stretch: Stretch, receiver: Receiver, trace: Trace
     ) -> Pushed:
         """INVITE with s=Playback or s=Download. Raises as access.Gateway."""
-        return await self._gateway.call(
+        return await self._calls.invite(
             address, stream, receiver, trace, shape=lambda offer: past_offer(offer, address.channel, stretch), past=True
         )
 
@@ -190,7 +187,7 @@ class PastOfDevices:
         """INFO with MANSRTSP. Raises Unsupported, Unavailable, NotFound, Conflict."""
         command = _command(order, next(self._cseq) & 0x7FFFFFFF)
         body = mansrtsp.serialize_command(command)
-        response = await self._gateway.ask_in_call(
+        response = await self._questions.ask_in_call(
             int(dialog), "INFO", content_type=mansrtsp.CONTENT_TYPE, body=body, seconds=STEER_SECONDS
         )
         if not response.is_ok:
@@ -209,15 +206,15 @@ class PastOfDevices:
 
     async def cruises(self, address: Address) -> Sequence[CruiseTrack]:
         """CruiseTrackListQuery, then CruiseTrackQuery of each (2022). Raises Unavailable, Unsupported."""
-        gateway, device = self._gateway, address.device
+        questions, device = self._questions, address.device
         self._since_2022(address, "cruises can't be listed", "they can be started by number")
-        listing = CruiseTrackListQuery(sn=gateway._next_sn(), device_id=address.channel)
-        listed = await gateway._query(device, listing, CruiseTrackListResponse)
+        listing = CruiseTrackListQuery(sn=questions.next_sn(), device_id=address.channel)
+        listed = await questions.query(device, listing, CruiseTrackListResponse)
         found = []
         for track in listed.tracks[:MOST_TRACKS]:
-            query = CruiseTrackQuery(sn=gateway._next_sn(), device_id=address.channel, number=track.number)
+            query = CruiseTrackQuery(sn=questions.next_sn(), device_id=address.channel, number=track.number)
             try:
-                told = await gateway._query(device, query, CruiseTrackResponse)
+                told = await questions.query(device, query, CruiseTrackResponse)
             except AnwangError:
                 told = CruiseTrackResponse(sn=query.sn)  # it can be started, whatever it consists of
             stops = [CruiseStop(preset=p.preset, stay_s=p.stay_s, speed=p.speed) for p in told.points]
@@ -227,28 +224,28 @@ class PastOfDevices:
     async def home(self, address: Address) -> Home | None:
         """HomePositionQuery (2022). Raises Unavailable, Unsupported."""
         self._since_2022(address, "the home position can't be asked for", "it can be set")
-        query = HomePositionQuery(sn=self._gateway._next_sn(), device_id=address.channel)
-        told = await self._gateway._query(address.device, query, HomePositionResponse)
+        query = HomePositionQuery(sn=self._questions.next_sn(), device_id=address.channel)
+        told = await self._questions.query(address.device, query, HomePositionResponse)
         if told.home is None:
             return None
         return Home(is_on=told.home.is_enabled, reset_s=told.home.reset_s, preset=told.home.preset)
 
     def _since_2022(self, address: Address, what: str, hint: str) -> None:
-        if self._gateway._reach(address.device).version < V2022:
+        if self._questions.reach(address.device).version < V2022:
             raise Unsupported(f"{what}: device {address.device} speaks an edition before 2022", hint)
 
     # --- snapshot -------------------------------------------------------------------------------------------------
 
     async def snap(self, address: Address, *, url: str, session: str) -> None:
         """SnapShotConfig (GB/T 28181-2022 9.14). Raises Unavailable, Unsupported."""
-        gateway = self._gateway
+        questions = self._questions
         self._since_2022(address, "no picture of its own", "take the picture from the stream")
         config = DeviceConfig(
-            sn=gateway._next_sn(),
+            sn=questions.next_sn(),
             device_id=address.channel,
             snapshot=SnapShotConfig(count=1, interval_s=1, upload_url=url, session_id=session),
         )
-        told = await gateway._query(address.device, config, Outcome)
+        told = await questions.query(address.device, config, Outcome)
         if not told.is_ok:
             raise Unsupported(f"device {address.device} refuses to take a picture {told.reason}".rstrip())
 
@@ -258,8 +255,8 @@ class PastOfDevices:
 
     def our_host(self, address: Address) -> str:
         """Our address as the device reaches it. Raises Unavailable."""
-        session = self._gateway._reach(address.device)
-        return self._gateway.local(session.peer)[0]
+        session = self._questions.reach(address.device)
+        return self._line.local(session.peer)[0]
 
 
 def past_offer(offer: Sdp, channel: str, stretch: Stretch) -> Sdp:

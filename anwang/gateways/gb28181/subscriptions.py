@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
+from anwang.gateways.gb28181.policies import AlarmPolicy, alarm_policy, position_interval_s
 from anwang.gateways.gb28181.sessions import Peer, Session
 from anwang.kernel.errors import AnwangError
-from anwang.wire.gb28181 import AlarmQuery, CatalogQuery, Manscdp, MobilePositionQuery
+from anwang.wire.gb28181 import AlarmQuery, CatalogQuery, Manscdp, MobilePositionQuery, type_of
 from anwang.wire.sip import Cause, Endpoint, EventType, SubscriptionEnded, Uri
 
 EXPIRES_SECONDS = 3600
+_CAMERAS = frozenset({"131", "132"})
 
 
 class Topic(StrEnum):
@@ -24,6 +26,18 @@ class Topic(StrEnum):
     CATALOGUE = "catalogue"
     ALARM = "alarm"
     POSITION = "position"
+
+
+def wanted_topics(device: str, extra: Mapping[str, str]) -> dict[Topic, int]:
+    """What a device is to be asked for, by its kind and its policies: by topic the interval in seconds, 0 for none."""
+    is_camera = type_of(device) in _CAMERAS
+    wanted = {} if is_camera else {Topic.CATALOGUE: 0}
+    alarms = alarm_policy(extra)
+    if alarms is AlarmPolicy.YES or (alarms is AlarmPolicy.AUTO and not is_camera):
+        wanted[Topic.ALARM] = 0
+    if interval_s := position_interval_s(extra):
+        wanted[Topic.POSITION] = interval_s
+    return wanted
 
 
 class Subscriptions:

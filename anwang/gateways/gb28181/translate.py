@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, time
+from itertools import islice
 
 from anwang.access import Ptz, PtzOrder
 from anwang.kernel.errors import Unsupported
@@ -11,8 +15,10 @@ from anwang.registry import CatalogueItem, Generation, Place, PointKind, SelfRep
 from anwang.wire.gb28181 import (
     CatalogItem,
     Command,
+    ConfigResponse,
     Cruise,
     CruiseAct,
+    DeviceInfoResponse,
     DeviceStatusResponse,
     HomePosition,
     ItemDetail,
@@ -20,6 +26,7 @@ from anwang.wire.gb28181 import (
     Lens,
     MobilePositionNotify,
     Move,
+    Node,
     Preset,
     PresetAct,
     PtzCommand,
@@ -115,6 +122,79 @@ def report(told: DeviceStatusResponse, at_us: int) -> SelfReport:
 
 
 MOST_DUTIES = 256
+
+
+def description(told: DeviceInfoResponse) -> list[tuple[str, str]]:
+    """What DeviceInfo says of the device itself; nothing where it says that it can't."""
+    if told.is_ok is False:
+        return []
+    known = [
+        ("name", told.name),
+        ("manufacturer", told.manufacturer),
+        ("model", told.model),
+        ("firmware", told.firmware),
+        ("channels", _number(told.channels)),
+        ("device_type", told.device_type),
+        ("max_camera", _number(told.max_camera)),
+        ("max_alarm", _number(told.max_alarm)),
+    ]
+    return [(key, text) for key, text in known if text] + [(_snake(name), text) for name, text in told.extra]
+
+
+def configuration(told: ConfigResponse) -> list[tuple[str, str]]:
+    """What ConfigDownload says, in one group an element. A position that a moving device reads from satellites is left
+    out: it is no setting.
+    """
+    found: list[tuple[str, str]] = []
+    if (basic := told.basic) is not None:
+        found += [
+            ("basic.name", basic.name),
+            ("basic.expiration_s", _number(basic.expiration_s)),
+            ("basic.heartbeat_interval_s", _number(basic.heartbeat_interval_s)),
+            ("basic.heartbeat_count", _number(basic.heartbeat_count)),
+            ("basic.position_capability", _number(basic.position_capability)),
+        ]
+        if not basic.position_capability:
+            found += [("basic.longitude", _measure(basic.longitude)), ("basic.latitude", _measure(basic.latitude))]
+        found += [(f"basic.{_snake(name)}", text) for name, text in basic.extra]
+    if told.video is not None:
+        found.append(("video_options.resolutions", "/".join(told.video.resolutions)))
+        found.append(("video_options.download_speeds", "/".join(told.video.download_speeds)))
+    for node in told.others[:MOST_ELEMENTS]:
+        found += islice(_leaves(node, _GROUPS.get(node.key) or _snake(node.name)), MOST_LEAVES)
+    return [(key, text) for key, text in found if text]
+
+
+MOST_ELEMENTS, MOST_LEAVES = 8, 256
+_GROUPS = {
+    "videoparamattribute": "video",
+    "videorecordplan": "record_plan",
+    "videoalarmrecord": "alarm_record",
+    "picturemask": "mask",
+    "framemirror": "mirror",
+    "alarmreport": "alarm_report",
+    "osdconfig": "osd",
+}
+
+
+def _leaves(node: Node, prefix: str) -> Iterator[tuple[str, str]]:
+    """The texts below an element, under a name each; of several elements of one name the second has a 2 and so on."""
+    if not node.children:
+        yield (prefix if "." in prefix else f"{prefix}.value"), node.text
+    seen: Counter[str] = Counter()
+    for child in node.children:
+        seen[child.key] += 1
+        number = f"_{seen[child.key]}" if seen[child.key] > 1 else ""
+        yield from _leaves(child, f"{prefix}.{_snake(child.name)}{number}")
+
+
+def _snake(name: str) -> str:
+    """HeartBeatInterval as heart_beat_interval, SIPServerIP as sip_server_ip."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name[:64]).replace(".", "_").lower()
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def generation(found: CatalogItem) -> Generation:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, SecretStr
 
 from anwang.gateways.rtsp.service import NAME, RtspGateway, Source
-from anwang.governance import Action, Actor, Governance, Scope, Shape, allow
+from anwang.governance import Action, Actor, Governance, Shape, allow
 from anwang.kernel.errors import NotFound
 from anwang.kernel.ids import OrgId
 from anwang.registry import Registry
@@ -82,7 +82,7 @@ def build_router(gateway: RtspGateway, registry: Registry, governance: Governanc
 
     def device_of(actor: Actor, code: str) -> str:
         admission = registry.admission(NAME, code)
-        if admission is None or not Scope(actor.org_path).covers(admission.org_path):
+        if admission is None or not actor.scope.covers_path(admission.org_path):
             raise NotFound(f"there is no RTSP source {code[:64]}", "add its address under Devices")
         return admission.id
 
@@ -92,7 +92,7 @@ def build_router(gateway: RtspGateway, registry: Registry, governance: Governanc
     @router.post("/rtsp-sources", status_code=201)
     async def add_source(actor: Manager, wanted: RtspSourceDto) -> RtspAddedDto:
         """Connect a camera by its address, or change how it is reached."""
-        under = registry.organisation(Scope(actor.org_path), wanted.organisation)
+        under = registry.organisation(actor.scope, wanted.organisation)
         if registry.admission(NAME, wanted.code) is not None:
             device_of(actor, wanted.code)  # who may not see it may not take it over
         await governance.note_deed(actor, Action.ADOPT, [wanted.code], f"RTSP source under {under.id}")
@@ -117,7 +117,7 @@ def build_router(gateway: RtspGateway, registry: Registry, governance: Governanc
         cursor: Annotated[str, Query(max_length=64)] = "",
     ) -> RtspListDto:
         """How cameras by address are reached, by code."""
-        found = gateway.sources(Scope(actor.org_path), after=cursor, limit=limit + 1)
+        found = gateway.sources(actor.scope, after=cursor, limit=limit + 1)
         following = found[limit - 1][1].code if len(found) > limit else None
         return RtspListDto(items=[shown(*each) for each in found[:limit]], next=following)
 

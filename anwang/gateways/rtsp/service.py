@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from anwang.access import Address, Preset, PtzOrder, Pull, Receiver, Stream, Trace, Transport
 from anwang.gateways.rtsp import store
-from anwang.governance import Scope
+from anwang.governance import EVERYTHING, Scope
 from anwang.kernel.errors import Invalid, NotFound, Unsupported
 from anwang.kernel.ids import OrgId
-from anwang.registry import CatalogueItem, DeviceStatus, Everything, Evidence, EvidenceKind, Registry, device_key
+from anwang.registry import CatalogueItem, DeviceStatus, Evidence, EvidenceKind, Registry, device_key
 from anwang.runtime.clock import Clock
 from anwang.runtime.secrets import Sealer
 from anwang.stores.state import State, sealed
@@ -79,6 +79,7 @@ class RtspGateway:
         self._probe_seconds = probe_seconds
         self._watched = watched
         self._failed_us: dict[str, int] = {}
+        self._reached: set[str] = set()
         self._new = asyncio.Event()
         self.probes = 0
 
@@ -177,8 +178,9 @@ class RtspGateway:
             adopt_under=org,
         )
         if admission.status is not DeviceStatus.ADOPTED:  # it was refused or removed before
-            await self._registry.adopt(Everything, admission.id, org)
+            await self._registry.adopt(EVERYTHING, admission.id, org)
         await self._list(admission.id, source, name)
+        self._new.set()  # not before: what is heard of a device that the registry does not know yet is dropped
         return admission.id
 
     async def _list(self, device: str, source: Source, name: str) -> None:
@@ -213,19 +215,19 @@ class RtspGateway:
             await store.put_source(tx, row)
         self._sources[source.code] = source
         self._failed_us.pop(source.code, None)
-        self._new.set()
 
     async def change(self, source: Source) -> None:
         """Reach a camera otherwise. Raises Invalid, NotFound."""
         self.source(source.code)
         await self._keep(source)
         await self._relist(source)
+        self._new.set()
 
     async def _relist(self, source: Source) -> None:
         """Tell the registry of the channel again, under the name it has."""
         admission = self._registry.admission(NAME, source.code)
         if admission is not None:
-            listed = (await self._registry.channels(Everything, admission.id, limit=1)).items
+            listed = (await self._registry.channels(EVERYTHING, admission.id, limit=1)).items
             await self._list(admission.id, source, listed[0].name if listed else source.code)
 
     async def remove(self, code: str) -> None:
@@ -237,7 +239,7 @@ class RtspGateway:
         self._failed_us.pop(code, None)
         admission = self._registry.admission(NAME, code)
         if admission is not None:
-            await self._registry.refuse(Everything, admission.id)
+            await self._registry.refuse(EVERYTHING, admission.id)
         self.note_reached(code, False, "its address was removed")
 
     def sources(self, seen: Scope, *, after: str, limit: int) -> list[tuple[str, Source]]:
@@ -247,7 +249,7 @@ class RtspGateway:
             if code <= after:
                 continue
             admission = self._registry.admission(NAME, code)
-            if admission is not None and seen.covers(admission.org_path):
+            if admission is not None and seen.covers_path(admission.org_path):
                 found.append((admission.id, self._sources[code]))
                 if len(found) == limit:
                     break
@@ -261,9 +263,13 @@ class RtspGateway:
             raise NotFound(f"there is no RTSP source {code[:64]}", "add its address under Devices") from None
 
     def note_reached(self, code: str, ok: bool, detail: str) -> None:
-        """The source was reached, or could not be."""
-        kind = EvidenceKind.KEEPALIVE if ok else EvidenceKind.REGISTRATION
-        self._registry.note([Evidence(device_key(NAME, code), kind, self._clock.micros(), ok, "", detail)])
+        """The source was reached, or could not be. Reached for the first time, or again, it counts as registered."""
+        key, at_us = device_key(NAME, code), self._clock.micros()
+        kinds = [EvidenceKind.KEEPALIVE] if ok else []
+        if not ok or code not in self._reached:
+            kinds.append(EvidenceKind.REGISTRATION)
+        (self._reached.add if ok else self._reached.discard)(code)
+        self._registry.note([Evidence(key, kind, at_us, ok, "", detail) for kind in kinds])
 
     # --- access.Gateway -------------------------------------------------------------------------------------------
 

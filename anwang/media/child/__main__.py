@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 
 from anwang.kernel.errors import AnwangError, WireError
+from anwang.media.atwork import AtWork, Handling
 from anwang.media.child.datagrams import Rounds
 from anwang.media.child.feed import Amendable, Feed
 from anwang.media.child.hub import QUEUED, Outlet, Viewer
@@ -23,6 +24,7 @@ from anwang.media.child.pull import Puller
 from anwang.media.child.receive import TcpReceiver, UdpReceiver
 from anwang.media.child.recorder import Recording, Writer
 from anwang.media.control import (
+    Alive,
     Amend,
     Arm,
     Begin,
@@ -57,9 +59,17 @@ class MediaChild:
     """All feeds of this process."""
 
     def __init__(
-        self, control: asyncio.StreamWriter, *, ports: Ports, objects: Objects, silence_s: float, has_sound: bool
+        self,
+        control: asyncio.StreamWriter,
+        *,
+        ports: Ports,
+        objects: Objects,
+        silence_s: float,
+        has_sound: bool,
+        work: AtWork,
     ) -> None:
         self._control = control
+        self._work = work
         self._loop = asyncio.get_running_loop()
         self._ports = ports
         self._silence_s = silence_s
@@ -124,9 +134,10 @@ class MediaChild:
         self._ports.free(port)
 
     async def tick(self) -> None:
-        """Once a second: flow to the main process, silence found."""
+        """Once a second: a sign of life and each flow to the main process, silence found."""
         while True:
             await asyncio.sleep(1.0)
+            self.tell(Alive())
             for feed in list(self._feeds.values()):
                 feed.settle()
                 feed.pace()
@@ -147,7 +158,13 @@ class MediaChild:
         if (old := self._feeds.get(stream)) is not None:
             self.over(old)
         feed = self._feeds[stream] = Feed(
-            stream, tell=self.tell, clock=self._clock, over=self.over, has_sound=self._has_sound, whole=whole
+            stream,
+            tell=self.tell,
+            clock=self._clock,
+            over=self.over,
+            has_sound=self._has_sound,
+            whole=whole,
+            handling=Handling(self._work, stream),
         )
         return feed
 
@@ -225,7 +242,12 @@ async def run(arguments: argparse.Namespace) -> None:
     ports = Ports(first, last, share=arguments.number, shares=arguments.children)
     objects = Objects.open(arguments.objects, spool=Path(arguments.spool) if arguments.spool else None)
     child = MediaChild(
-        writer, ports=ports, objects=objects, silence_s=arguments.silence_seconds, has_sound=not arguments.no_sound
+        writer,
+        ports=ports,
+        objects=objects,
+        silence_s=arguments.silence_seconds,
+        has_sound=not arguments.no_sound,
+        work=AtWork(arguments.work_fd),
     )
     path = Path(arguments.run) / f"media-{arguments.number}.sock"
     path.unlink(missing_ok=True)
@@ -274,6 +296,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="anwang.media.child")
     parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("--work-fd", type=int, required=True, help="see anwang.media.atwork")
     parser.add_argument("--run", required=True, help="folder for the viewers' socket")
     parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--children", type=int, default=1)

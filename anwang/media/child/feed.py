@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from anwang.kernel.times import from_micros, rfc3339
@@ -67,8 +68,12 @@ class Feed:
         over: Callable[[Feed], None],
         has_sound: bool = True,
         whole: bool = False,
+        handling: AbstractContextManager[None] | None = None,
     ) -> None:
-        """has_sound: False leaves all sound out. whole: a recording of a device, for one viewer."""
+        """has_sound: False leaves all sound out. whole: a recording of a device, for one viewer.
+
+        handling: see Hooks.
+        """
         self.stream = stream
         self.outlet = WholeOutlet(hold=self._hold, overrun=self._overrun) if whole else Outlet(self.pace)
         self.recording: Recording | None = None
@@ -76,6 +81,7 @@ class Feed:
         self._tell = tell
         self._clock = clock
         self._over = over
+        self._handling = handling or nullcontext()
         self._has_sound = has_sound
         self._fragmenter = Fragmenter(sound=has_sound)
         self._sound = Sound()
@@ -99,7 +105,14 @@ class Feed:
 
     def hooks(self) -> Hooks:
         """Where this feed's receiver reports."""
-        return Hooks(connected=self._connected, first=self._first, odd=self._odd, units=self._units, ended=self.lose)
+        return Hooks(
+            connected=self._connected,
+            first=self._first,
+            odd=self._odd,
+            units=self._units,
+            ended=self.lose,
+            handling=self._handling,
+        )
 
     def mute(self) -> None:
         """Leave all sound out from now on: told before the sender has been answered."""

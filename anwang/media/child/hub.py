@@ -62,6 +62,10 @@ class Outlet:
             if not viewer.push(entry, is_key=is_key):
                 self.dropped += 1
 
+    def forget(self) -> None:
+        """What is cached is not to be shown any more; the next fragment is a key frame."""
+        self._cached.clear()
+
     def attach(self, viewer: Viewer) -> None:
         """A new viewer: at once everything from the last key frame on."""
         self.viewers.add(viewer)

@@ -99,7 +99,11 @@ class Puller:
                 if first:
                     first = False
                     self._loop.call_soon_threadsafe(self._hooks.first, self._shown, 0)
-                self._loop.call_soon_threadsafe(self._hooks.units, [unit])
+                self._loop.call_soon_threadsafe(self._deliver, unit)
+
+    def _deliver(self, unit: Unit) -> None:
+        with self._hooks.handling:
+            self._hooks.units([unit])
 
 
 def _unit(packet: AvPacket[Any], stream: VideoStream, codec: Codec, sets: bytes) -> Unit | None:

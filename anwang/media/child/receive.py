@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -46,6 +47,8 @@ class Hooks:
     """kind (said once each) and sentence."""
     units: Callable[[list[Unit]], None]
     ended: Callable[[str], None]
+    handling: AbstractContextManager[None]
+    """Around whatever the stream makes the loop do; never nested."""
 
 
 @dataclass(slots=True)
@@ -114,8 +117,9 @@ class UdpReceiver:
         self._ssrc = ssrc
         self._reorder = UdpReorder(ssrc=ssrc if policy is SsrcPolicy.STRICT else None, policy=policy)
         held, self._held = self._held, []
-        for one in held:
-            self._take(*one)
+        with self._hooks.handling:
+            for one in held:
+                self._take(*one)
 
     def seen(self) -> Reception:
         """See feed.Amendable."""
@@ -140,6 +144,10 @@ class UdpReceiver:
         self._hooks.odd("socket", f"receiving failed: {err.strerror}")
 
     def _received(self, batch: Batch) -> None:
+        with self._hooks.handling:
+            self._receive(batch)
+
+    def _receive(self, batch: Batch) -> None:
         reorder = self._reorder
         self._burst_bytes = max(self._burst_bytes, sum(batch.sizes))
         if reorder is None:
@@ -200,7 +208,8 @@ class UdpReceiver:
     def _tick(self) -> None:
         self._timer = None
         if (reorder := self._reorder) is not None:
-            self._pass_on(reorder, reorder.tick(self._clock.monotonic()))
+            with self._hooks.handling:
+                self._pass_on(reorder, reorder.tick(self._clock.monotonic()))
 
 
 def plain(host: str) -> str:
@@ -378,13 +387,14 @@ class TcpReceiver:
         if framing is None or chosen is None:
             return
         wrong = framing.seen.wrong_ssrc
-        try:
-            packets = framing.feed(data)
-        except WireError as err:
-            self._end(f"no RTP on the connection: {err.reason}")
-            return
-        if packets:
-            self._pipeline.feed(packets, chosen.peer)
+        with self._hooks.handling:
+            try:
+                packets = framing.feed(data)
+            except WireError as err:
+                self._end(f"no RTP on the connection: {err.reason}")
+                return
+            if packets:
+                self._pipeline.feed(packets, chosen.peer)
         if framing.seen.wrong_ssrc > wrong:
             self._hooks.odd("ssrc", f"packets carry another SSRC than the agreed {self._ssrc:010d}: they are refused")
 

@@ -308,9 +308,10 @@ class Writer:
             return
         # what a crash leaves before the seal is cut off by recovery, which writes its own
         size = add_table(segment.file)
+        digest = segment.file.sha256()
         try:
             segment.file.seal()
         except BaseException:
             segment.file.leave()  # as long as we hold it, nobody else can save it
             raise
-        self.tell(msgspec.structs.replace(message, size_bytes=size))
+        self.tell(msgspec.structs.replace(message, size_bytes=size, sha256=digest))

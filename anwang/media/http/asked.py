@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from fastapi import WebSocket, WebSocketDisconnect
+from fastapi import Request, WebSocket, WebSocketDisconnect
 
-from anwang.governance import Action, Actor, Governance, Look
-from anwang.kernel.errors import AnwangError, Denied, Invalid, Kind, NotFound, Unauthenticated
+from anwang.governance import Action, Actor, Governance, Look, Object
+from anwang.kernel.errors import AnwangError, Denied, Invalid, Kind, NotFound, Unauthenticated, Unavailable
 from anwang.kernel.ids import PointId, parse_uuid
-from anwang.media.looks import Placed, WhereIs
+from anwang.media.looks import WhereIs
 from anwang.media.watch import Watched
 
+T = TypeVar("T")
 CLOSE_SECONDS = 5.0
 """How long a peer that takes nothing more may delay the end of its socket."""
 #: private close codes (RFC 6455 7.4.2): 4000 plus the HTTP status of the error
 _CODES = {
     Kind.INVALID: 4400,
     Kind.UNAUTHENTICATED: 4401,
+    Kind.SECOND_FACTOR_NEEDED: 4401,
     Kind.DENIED: 4403,
+    Kind.PURPOSE_NEEDED: 4403,
+    Kind.APPROVAL_NEEDED: 4403,
     Kind.NOT_FOUND: 4404,
     Kind.CONFLICT: 4409,
     Kind.UNSUPPORTED: 4415,
@@ -32,23 +37,43 @@ _CODES = {
 }
 
 
-async def allowed(where: WhereIs, governance: Governance, actor: Actor, action: Action, point: PointId) -> Placed:
-    """Where a point is that the actor may do this to. Raises NotFound, Denied."""
-    placed = await where(point)
-    governance.require(actor, action, org_path=placed.org_path)
-    return placed
+async def allowed(where: WhereIs, governance: Governance, actor: Actor, action: Action, point: PointId) -> Object:
+    """A point that the actor may do this to. Raises NotFound, Denied."""
+    one = await where(point)
+    governance.require(actor, action, one)
+    return one
 
 
 async def seen(
     where: WhereIs, governance: Governance, actor: Actor, action: Action, text: str
-) -> tuple[PointId, str, str]:
-    """(id, organisation path, name) of a point that the actor may do this to. Raises NotFound, Denied."""
+) -> tuple[PointId, Object]:
+    """The id of a point that the actor may do this to, and the point. Raises NotFound, Denied."""
     try:
         point = PointId(parse_uuid(text))
     except Invalid:
         raise NotFound("there is no such object", "check the id") from None
-    placed = await allowed(where, governance, actor, action, point)
-    return point, placed.org_path, placed.name
+    return point, await allowed(where, governance, actor, action, point)
+
+
+async def while_there(request: Request, work: Awaitable[T]) -> T:
+    """What the work makes; it ends with the connection of whoever asked for it. Raises as it does."""
+    doing: asyncio.Future[T] = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_hangs_up(request))
+    both: set[asyncio.Future[Any]] = {doing, gone}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise Unavailable("whoever asked for this has gone")
+        return doing.result()
+    finally:
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
+
+
+async def _hangs_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 @dataclass(slots=True)

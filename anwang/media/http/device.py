@@ -27,17 +27,20 @@ from anwang.access import (
     Stream,
 )
 from anwang.governance import Action, Actor, Governance, Object, Scope, Shape, allow, public
-from anwang.kernel.errors import AnwangError, Exhausted, Invalid, Unsupported
+from anwang.kernel.errors import AnwangError, Exhausted, Invalid, Unavailable, Unsupported, WireError
 from anwang.kernel.ids import PointId
-from anwang.kernel.times import BEIJING, Span, from_micros, parse_rfc3339, rfc3339, to_micros
+from anwang.kernel.times import BEIJING, Span, parse_rfc3339, rfc3339, to_micros
 from anwang.media.door import LARGEST_BYTES, UploadDoor
 from anwang.media.export import file_name
 from anwang.media.http.asked import hang_up, seen, viewing
-from anwang.media.http.live import rank_of
+from anwang.media.http.live import picture_headers, rank_of
 from anwang.media.live import Streams
 from anwang.media.looks import WhereIs
 from anwang.media.past import DeviceClip, DevicePlayback, Wanted
+from anwang.media.sight import Sight, mark_of, sign
+from anwang.media.snapshot import DecodePool
 from anwang.runtime.clock import Clock
+from anwang.wire.jpeg import with_comment
 
 UPLOADS, UPLOAD_BYTES = "/api/v1/device-uploads", LARGEST_BYTES
 LONGEST_SEARCH = timedelta(days=31)
@@ -59,6 +62,8 @@ class DeviceSide:
     heads: Heads
     governance: Governance
     door: UploadDoor
+    decoders: DecodePool
+    sight: Sight
     clock: Clock
     where: WhereIs
     address_of: Callable[[PointId], Awaitable[Address]]
@@ -165,7 +170,7 @@ def build_router(side: DeviceSide) -> APIRouter:
     return router
 
 
-async def _seen(side: DeviceSide, actor: Actor, action: Action, text: str) -> tuple[PointId, str, str]:
+async def _seen(side: DeviceSide, actor: Actor, action: Action, text: str) -> tuple[PointId, Object]:
     return await seen(side.where, side.governance, actor, action, text)
 
 
@@ -180,6 +185,10 @@ def _span(start: str, end: str, longest: timedelta) -> tuple[datetime, datetime]
     if last - first > longest:
         raise Invalid(f"a range of {last - first}", f"ask for at most {longest} at once")
     return first, last
+
+
+def _micros(first: datetime, last: datetime) -> Span:
+    return Span(to_micros(first), to_micros(last))
 
 
 def _said(start: datetime, end: datetime, more: str = "") -> str:
@@ -201,13 +210,13 @@ def _add_records(router: APIRouter, side: DeviceSide) -> None:
         cursor: Annotated[str, Query(max_length=40)] = "",
     ) -> DeviceRecordsDto:
         """What the device itself has recorded, asked of it now, day by day, of at most 31 days."""
-        point, path, _ = await _seen(side, actor, Action.READ_TIMELINE, point_id)
+        point, place = await _seen(side, actor, Action.READ_TIMELINE, point_id)
         first, last = _span(start, to, LONGEST_SEARCH)
         if cursor:
             first = max(first, parse_rfc3339(cursor))
             if first >= last:
                 raise Invalid("this cursor is not of this range", "begin without one")
-        side.governance.count_use(actor, "device_records", Scope(path))
+        side.governance.count_use(actor, "device_records", Scope.below(place.org_path))
         return await _search(side, await side.address_of(point), first, last, kind, limit)
 
     @router.websocket("/points/{point_id}/device-playback")
@@ -240,10 +249,14 @@ def _add_records(router: APIRouter, side: DeviceSide) -> None:
         X-Anwang-Device-Bytes: its size, where the device tells it. A connection that breaks off is a file that is not
         whole.
         """
-        point, path, name = await _seen(side, actor, Action.READ_TIMELINE, point_id)
+        point, place = await _seen(side, actor, Action.READ_TIMELINE, point_id)
         first, last = _span(start, to, LONGEST_CLIP)
         look = await side.governance.open_look(
-            actor, Action.EXPORT, [Object(point, path)], detail=_said(first, last, stream.value)
+            actor,
+            Action.EXPORT,
+            [place],
+            span=_micros(first, last),
+            detail=_said(first, last, stream.value),
         )
         outcome = "the device did not send"
 
@@ -253,7 +266,12 @@ def _add_records(router: APIRouter, side: DeviceSide) -> None:
         try:
             wanted = Wanted(point=point, stream=stream, start=first, end=last, actor=actor.username)
             clip = await DeviceClip.open(
-                side.streams, wanted, speed=speed, served=lambda size: side.governance.serve_look(look.id, size)
+                side.streams,
+                wanted,
+                speed=speed,
+                source=lambda lease: side.sight.device_frames(lease, look),
+                comment=sign(look.id),
+                served=lambda size: side.governance.serve_look(look.id, size),
             )
         except AnwangError as err:
             await close(err.reason)
@@ -261,10 +279,10 @@ def _add_records(router: APIRouter, side: DeviceSide) -> None:
         except BaseException:
             await close(outcome)
             raise
-        span = Span(to_micros(first), to_micros(last))
+        span = _micros(first, last)
         headers = FRESH | {
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name(name, span))}",
-            "x-anwang-span": f"{rfc3339(first)}/{rfc3339(last)}",
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name(place.name, span))}",
+            "x-anwang-span": span.told(),
         }
         if clip.file_bytes is not None:
             headers["x-anwang-device-bytes"] = str(clip.file_bytes)
@@ -344,16 +362,23 @@ async def _play(
 ) -> None:
     await websocket.accept()
     async with viewing(websocket, side.governance, actor) as one:
-        point, path, _ = await _seen(side, actor, Action.VIEW_PLAYBACK, point_id)
+        point, place = await _seen(side, actor, Action.VIEW_PLAYBACK, point_id)
         first, last = _span(times[0], times[1], LONGEST_PLAYBACK)
         begin = parse_rfc3339(times[2]) if times[2] else first
         if not first <= begin < last:
             raise Invalid("`at` is outside of the range", "from <= at < to")
         one.look = await side.governance.open_look(
-            actor, Action.VIEW_PLAYBACK, [Object(point, path)], detail=_said(first, last, stream.value)
+            actor,
+            Action.VIEW_PLAYBACK,
+            [place],
+            span=_micros(first, last),
+            detail=_said(first, last, stream.value),
         )
         wanted = Wanted(point=point, stream=stream, start=first, end=last, actor=actor.username, begin=begin)
-        playback = DevicePlayback(websocket, side.streams, side.clock, wanted, one.serve)
+        look = one.look
+        playback = DevicePlayback(
+            websocket, side.streams, side.clock, wanted, one.serve, lambda lease: side.sight.device_frames(lease, look)
+        )
         one.seen = playback.seen
         await playback.run()
         await hang_up(websocket)
@@ -366,7 +391,7 @@ def _add_heads(router: APIRouter, side: DeviceSide) -> None:
     @router.get("/points/{point_id}/ptz/cruise")
     async def read_cruises(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str) -> CruisesDto:
         """The cruises of a head, asked of the device; before the edition of 2022 none can be listed."""
-        point, _, _ = await _seen(side, actor, Action.PTZ, point_id)
+        point, _ = await _seen(side, actor, Action.PTZ, point_id)
         address = await side.address_of(point)
         try:
             found = await side.access.archive(address).cruises(address)
@@ -389,7 +414,7 @@ def _add_heads(router: APIRouter, side: DeviceSide) -> None:
     @router.post("/points/{point_id}/ptz/cruise", status_code=204)
     async def order_cruise(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str, order: CruiseOrderDto) -> None:
         """Start, stop and make cruises. Raises 409 while somebody else holds the head."""
-        point, _, _ = await _seen(side, actor, Action.PTZ, point_id)
+        point, _ = await _seen(side, actor, Action.PTZ, point_id)
         act = Ptz(f"cruise_{order.act.value}")
         made = PtzOrder(act=act, preset=order.preset, name=order.name, track=order.track, value=order.value)
         address = await side.address_of(point)
@@ -406,7 +431,7 @@ def _add_heads(router: APIRouter, side: DeviceSide) -> None:
     @router.get("/points/{point_id}/ptz/home")
     async def read_home(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str) -> HomeDto:
         """The home position, asked of the device; set it with the acts home_on and home_off of `/ptz`."""
-        point, _, _ = await _seen(side, actor, Action.PTZ, point_id)
+        point, _ = await _seen(side, actor, Action.PTZ, point_id)
         address = await side.address_of(point)
         try:
             found = await side.access.archive(address).home(address)
@@ -422,21 +447,32 @@ def _add_heads(router: APIRouter, side: DeviceSide) -> None:
 
 def _add_snapshot(router: APIRouter, side: DeviceSide) -> None:
     @router.post("/points/{point_id}/device-snapshot", response_class=Response)
-    async def take_device_snapshot(actor: Annotated[Actor, allow(Action.SNAPSHOT)], point_id: str) -> Response:
+    async def take_device_snapshot(
+        actor: Annotated[Actor, allow(Action.SNAPSHOT)],
+        point_id: str,
+        mark: Annotated[
+            bool, Query(description="draw on it who takes it, of which unit, when, and the look's id")
+        ] = False,
+    ) -> Response:
         """A picture that the device takes and uploads itself (2022), as JPEG in its full size."""
-        point, path, _ = await _seen(side, actor, Action.SNAPSHOT, point_id)
+        point, place = await _seen(side, actor, Action.SNAPSHOT, point_id)
         address = await side.address_of(point)
         archive = side.access.archive(address)
-        async with side.governance.look(
-            actor, Action.SNAPSHOT, [Object(point, path)], detail="taken by the device"
-        ) as look:
+        async with side.governance.look(actor, Action.SNAPSHOT, [place], detail="taken by the device") as look:
             with side.door.expect(address.device) as visit:
                 base = side.upload_url(archive.our_host(address))
                 await archive.snap(address, url=f"{base}{UPLOADS}/{visit.token}", session=visit.session)
-                picture = await visit.wait(SNAPSHOT_SECONDS)
-            side.governance.serve_look(look.id, len(picture))
-        at = rfc3339(from_micros(side.clock.micros()))
-        return Response(picture, media_type="image/jpeg", headers=FRESH | {"x-anwang-at": at})
+                taken = await visit.wait(SNAPSHOT_SECONDS)
+            at_us = side.clock.micros()
+            paint = side.sight.picture(point, look, mark_of(actor, look.id) if mark else None)
+            if paint:
+                taken = (await side.decoders.picture(taken, paint=paint, at_us=at_us)).jpeg
+            try:
+                signed = with_comment(taken, sign(look.id))
+            except WireError as err:
+                raise Unavailable("the picture of the device is broken", "let it take another") from err
+            side.governance.serve_look(look.id, len(signed))
+        return Response(signed, media_type="image/jpeg", headers=picture_headers(at_us, paint))
 
     async def upload(token: str, request: Request) -> UploadedDto:
         """A picture from a device that was asked for one; the address is good for one picture."""

@@ -12,20 +12,23 @@ from fastapi import APIRouter, Query, Response, WebSocket
 from pydantic import Field
 
 from anwang.access import Access, Address, Heads, Preset, Ptz, PtzOrder, Stream
-from anwang.governance import Action, Actor, Governance, Object, Role, Shape, allow
+from anwang.governance import Action, Actor, Governance, Object, Role, Shape, Shared, allow
 from anwang.kernel.errors import Invalid, NotFound, Unavailable
 from anwang.kernel.ids import PointId, parse_uuid
 from anwang.kernel.times import from_micros, rfc3339
 from anwang.media.control import FrameKind
-from anwang.media.conversions import As, Conversions, is_h265
+from anwang.media.conversions import As
 from anwang.media.framing import frames
 from anwang.media.http.asked import allowed, hang_up, refuse, viewing
 from anwang.media.live import Lease, Streams
-from anwang.media.looks import Placed, WhereIs
+from anwang.media.looks import WhereIs
+from anwang.media.masks.paint import Paint
+from anwang.media.sight import Sight, mark_of, sign
 from anwang.media.snapshot import LONGEST_INPUT, DecodePool
 from anwang.media.watch import watch
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
+from anwang.wire.jpeg import with_comment
 
 log = logs.get(__name__)
 
@@ -36,12 +39,13 @@ BEHIND_US = 3_600_000_000
 """Behind the newest picture, for sure."""
 DECODE_SECONDS = 3.0
 """A group of pictures that takes longer gives the last of them that could be decoded, with its own time."""
-ROLE_RANKS = {Role.VIEWER: 0, Role.OPERATOR: 100, Role.ADMINISTRATOR: 0}
+ROLE_RANKS = {Role.OPERATOR: 100, Role.OFFICER: 200}
+"""Of those who may steer."""
 
 
 def rank_of(actor: Actor) -> int:
     """Who may take a head from whom: the role first, then the organisation, the city's before a district's."""
-    return ROLE_RANKS[actor.role] - actor.org_path.count("/")
+    return ROLE_RANKS.get(actor.role, 0) - actor.org_path.count("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ class Live:
     heads: Heads
     governance: Governance
     decoders: DecodePool
-    conversions: Conversions
+    sight: Sight
     clock: Clock
     where: WhereIs
     address_of: Callable[[PointId], Awaitable[Address]]
@@ -112,7 +116,7 @@ def build_router(live: Live) -> APIRouter:
     @router.websocket("/points/{point_id}/live")
     async def watch_live(
         websocket: WebSocket,
-        actor: Annotated[Actor, allow(Action.VIEW_LIVE)],
+        actor: Annotated[Actor, allow(Action.VIEW_LIVE, shared=Shared.PULL)],
         point_id: str,
         stream: Stream = Stream.MAIN,
         wanted: Annotated[As | None, Query(alias="as")] = None,
@@ -125,28 +129,31 @@ def build_router(live: Live) -> APIRouter:
 
     @router.get("/points/{point_id}/snapshot", response_class=Response)
     async def take_snapshot(
-        actor: Annotated[Actor, allow(Action.SNAPSHOT)],
+        actor: Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL)],
         point_id: str,
         stream: Stream = Stream.SUB,
         width: Annotated[int, Query(ge=0, le=3840)] = 0,
+        mark: Annotated[
+            bool, Query(description="draw on it who takes it, of which unit, when, and the look's id")
+        ] = False,
     ) -> Response:
-        """The picture of now as JPEG; `X-Anwang-At` says when it was received."""
+        """The picture of now as JPEG; `X-Anwang-At` says when it was received, `X-Anwang-Masked` whether masks are
+        drawn on it.
+        """
         point, place = await _allowed(live, actor, Action.SNAPSHOT, point_id)
-        async with live.governance.look(actor, Action.SNAPSHOT, [Object(point, place.org_path)]) as look:
+        async with live.governance.look(actor, Action.SNAPSHOT, [place]) as look:
             lease = await live.streams.open(point, stream, why="snapshot", actor=actor.username)
             try:
                 data, media_us, at_us = await latest(lease)
             finally:
                 lease.close()
+            paint = live.sight.picture(point, look, mark_of(actor, look.id) if mark else None)
             picture = await live.decoders.picture(
-                data, media_us=media_us, width=width, at_us=at_us, budget_s=DECODE_SECONDS
+                data, paint=paint, media_us=media_us, width=width, at_us=at_us, budget_s=DECODE_SECONDS
             )
-            live.governance.serve_look(look.id, len(picture.jpeg))
-        return Response(
-            picture.jpeg,
-            media_type="image/jpeg",
-            headers={"cache-control": "no-store", "x-anwang-at": rfc3339(from_micros(picture.at_us))},
-        )
+            signed = with_comment(picture.jpeg, sign(look.id))
+            live.governance.serve_look(look.id, len(signed))
+        return Response(signed, media_type="image/jpeg", headers=picture_headers(picture.at_us, paint))
 
     @router.post("/points/{point_id}/ptz", status_code=204)
     async def order_head(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str, order: PtzDto) -> None:
@@ -198,18 +205,15 @@ async def _serve(
     await websocket.accept()
     async with viewing(websocket, live.governance, actor) as one:
         point, place = await _allowed(live, actor, Action.VIEW_LIVE, point_id)
-        one.look = await live.governance.open_look(
-            actor, Action.VIEW_LIVE, [Object(point, place.org_path)], detail=stream.value
-        )
+        one.look = await live.governance.open_look(actor, Action.VIEW_LIVE, [place], detail=stream.value)
         lease = await live.streams.open(point, stream, why="live", actor=actor.username)
         try:
             async with contextlib.AsyncExitStack() as stack:
-                tap = None
-                if as_h264 and is_h265(lease.ready.codec):
-                    tap = (await stack.enter_async_context(live.conversions.converted(lease))).tap
+                shown = await stack.enter_async_context(live.sight.live(lease, one.look, as_h264=as_h264))
                 one.seen = await watch(
-                    websocket, lease, live.streams, play=lease.feed.trace.id, serve=one.serve, tap=tap
+                    websocket, lease, live.streams, play=lease.feed.trace.id, serve=one.serve, shown=shown
                 )
+                shown.check()
             if one.seen.is_ended:
                 # the child closes its viewers and tells the main process on two ways: wait for why
                 with contextlib.suppress(TimeoutError):
@@ -219,13 +223,22 @@ async def _serve(
             lease.close()
         if lease.feed.over.is_set():
             await refuse(websocket, Unavailable(lease.feed.detail or "the stream ended"), play=lease.feed.trace.id)
-        elif one.seen.is_ended and tap is not None:
+        elif one.seen.is_ended and shown.is_converted:
             await refuse(websocket, Unavailable("the conversion to H.264 ended"), play=lease.feed.trace.id)
         else:
             await hang_up(websocket)
 
 
-async def _allowed(live: Live, actor: Actor, action: Action, point_id: str) -> tuple[PointId, Placed]:
+def picture_headers(at_us: int, paint: Paint) -> dict[str, str]:
+    """Of a picture of now."""
+    return {
+        "cache-control": "no-store",
+        "x-anwang-at": rfc3339(from_micros(at_us)),
+        "x-anwang-masked": str(bool(paint.polygons)).lower(),
+    }
+
+
+async def _allowed(live: Live, actor: Actor, action: Action, point_id: str) -> tuple[PointId, Object]:
     """A point that the actor may do this to. Raises Invalid, NotFound, Denied."""
     point = PointId(parse_uuid(point_id))
     return point, await allowed(live.where, live.governance, actor, action, point)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from anwang.governance import (
+    CITY,
     CITY_PATH,
     Action,
     Actor,
     Cursor,
     Governance,
     Limit,
+    Object,
     Scope,
     Shape,
+    Shared,
     allow,
     governance_of,
 )
@@ -31,15 +34,18 @@ from anwang.kernel.errors import Invalid, NotFound
 from anwang.kernel.ids import PlayId, PointId, SegmentId, parse_uuid
 from anwang.kernel.times import Span, from_micros, parse_rfc3339, rfc3339, to_micros
 from anwang.media.conversions import As
-from anwang.media.export import Clip, Export, file_name
+from anwang.media.export import Clip, Drawing, Export, file_name
 from anwang.media.http import asked
+from anwang.media.http.streamed import Streamed, byte_range
 from anwang.media.looks import RecordingLooks, WhereIs
 from anwang.media.model import GapCause
 from anwang.media.plans import Hours, Mode, Plan, Plans
 from anwang.media.playback import Playback
 from anwang.media.plays import Play, Plays
+from anwang.media.sight import Sight, mark_of, sign
 from anwang.media.snapshot import Snapshots
 from anwang.media.timeline import DEFAULT_PIXELS, MOST_POINTS, Axes, Missing, Timeline
+from anwang.wire.jpeg import with_comment
 
 PLAYLIST = "application/vnd.apple.mpegurl"
 MOST_TOLD_GAPS = 20
@@ -56,6 +62,7 @@ class Recordings:
     playback: Playback
     export: Export
     snapshots: Snapshots
+    sight: Sight
     looks: RecordingLooks
     plans: Plans
     plays: Plays
@@ -251,12 +258,15 @@ From = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339, 
 To = Annotated[str, Query(max_length=40, description="RFC 3339, with offset; not included")]
 StreamName = Annotated[str | None, Query(max_length=16, description="main or sub; left out: main where it has any")]
 Wanted = Annotated[As | None, Query(alias="as", description="h264: H.265 is converted, for a browser without it")]
+Marked = Annotated[bool, Query(description="draw on it who takes it, of which unit, when, and the look's id")]
 Token = Annotated[str, Query(max_length=2000, description="of the look, as the playlist says")]
 Governed = Annotated[Governance, Depends(governance_of)]
 ReadsAxis = Annotated[Actor, allow(Action.READ_TIMELINE)]
-Watches = Annotated[Actor, allow(Action.VIEW_PLAYBACK)]
 Exports = Annotated[Actor, allow(Action.EXPORT)]
-Pictures = Annotated[Actor, allow(Action.SNAPSHOT)]
+Pictures = Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL)]
+ReadsDays = Annotated[Actor, allow(Action.READ_TIMELINE, shared=Shared.PULL)]
+Begins = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PULL)]
+Continues = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PIECE)]
 ReadsTraces = Annotated[Actor, allow(Action.READ_TRACE)]
 Administers = Annotated[Actor, allow(Action.ADMINISTER)]
 
@@ -274,7 +284,7 @@ def build_router(recordings: Recordings) -> APIRouter:
 
 async def _seen(
     recordings: Recordings, governance: Governance, actor: Actor, action: Action, text: str
-) -> tuple[PointId, str, str]:
+) -> tuple[PointId, Object]:
     return await asked.seen(recordings.where, governance, actor, action, text)
 
 
@@ -303,22 +313,22 @@ def _add_axis(router: APIRouter, recordings: Recordings) -> None:
         if not 1 <= len(ids) <= MOST_POINTS:
             raise Invalid(f"{len(ids)} points at once", f"1 to {MOST_POINTS}")
         seen = [await _seen(recordings, governance, actor, Action.READ_TIMELINE, text) for text in ids]
-        for _, path, _ in seen:
-            governance.count_use(actor, "timeline", Scope(path))
-        axes = await recordings.timeline.of([point for point, _, _ in seen], _span(start, to), pixels=pixels)
+        for _, place in seen:
+            governance.count_use(actor, "timeline", Scope.below(place.org_path))
+        axes = await recordings.timeline.of([point for point, _ in seen], _span(start, to), pixels=pixels)
         # up to 64,000 stretches: written at once instead of through a model of each
         return Response(msgspec.json.encode(_axes(axes)), media_type="application/json", headers=FRESH)
 
     @router.get("/points/{point_id}/calendar")
     async def calendar(
-        actor: ReadsAxis,
+        actor: ReadsDays,
         governance: Governed,
         point_id: str,
         month: Annotated[str, Query(max_length=7, description="such as 2026-11, in the city's civil time")],
     ) -> CalendarDto:
         """On which days of a month something is recorded, and how much."""
-        point, path, _ = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
-        governance.count_use(actor, "timeline", Scope(path))
+        point, place = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
+        governance.count_use(actor, "timeline", Scope.below(place.org_path))
         days = await recordings.timeline.calendar(point, month)
         return CalendarDto(
             month=month,
@@ -377,7 +387,7 @@ def _axes(axes: Axes) -> dict[str, Any]:
 def _add_playback(router: APIRouter, recordings: Recordings) -> None:
     @router.get("/points/{point_id}/playback.m3u8", response_class=Response)
     async def playlist(
-        actor: Watches,
+        actor: Begins,
         governance: Governed,
         point_id: str,
         start: From,
@@ -389,26 +399,28 @@ def _add_playback(router: APIRouter, recordings: Recordings) -> None:
 
         as=h264: H.265 is converted as it is asked for.
         """
-        point, _, _ = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
+        point, _ = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
         text = await recordings.playback.playlist(
             actor, point, _span(start, to), stream=stream, as_h264=wanted is As.H264
         )
         return Response(text, media_type=PLAYLIST, headers=FRESH)
 
     @router.get("/media/{segment_id}/init.mp4", response_class=Response)
-    async def init(actor: Watches, segment_id: str, look: Token, wanted: Wanted = None) -> Response:
+    async def init(request: Request, actor: Continues, segment_id: str, look: Token, wanted: Wanted = None) -> Response:
         """The init part of a segment."""
         as_h264 = wanted is As.H264
-        data = await recordings.playback.init(actor, look, _segment(segment_id), as_h264=as_h264)
+        work = recordings.playback.init(actor, look, _segment(segment_id), as_h264=as_h264)
+        data = await asked.while_there(request, work)
         return Response(data, media_type="video/mp4", headers=PIECE_HEADERS)
 
     @router.get("/media/{segment_id}/{first}-{last}.m4s", response_class=Response)
     async def piece(
-        actor: Watches, segment_id: str, first: int, last: int, look: Token, wanted: Wanted = None
+        request: Request, actor: Continues, segment_id: str, first: int, last: int, look: Token, wanted: Wanted = None
     ) -> Response:
         """Bytes [first, last) of a segment, as the playlist names them, with their times on the wall clock."""
         as_h264 = wanted is As.H264
-        data = await recordings.playback.piece(actor, look, _segment(segment_id), first, last, as_h264=as_h264)
+        work = recordings.playback.piece(actor, look, _segment(segment_id), first, last, as_h264=as_h264)
+        data = await asked.while_there(request, work)
         return Response(data, media_type="video/mp4", headers=PIECE_HEADERS)
 
     @router.get("/points/{point_id}/snapshot.jpg", response_class=Response)
@@ -419,15 +431,19 @@ def _add_playback(router: APIRouter, recordings: Recordings) -> None:
         at: Annotated[str, Query(max_length=40, description="RFC 3339, with offset")],
         width: Annotated[int, Query(ge=0, le=8192, description="pixels; 0: as recorded")] = 0,
         exact: Annotated[bool, Query(description="false: the key frame before, which is faster")] = True,
+        mark: Marked = False,
     ) -> Response:
-        """The recorded picture of a moment, as JPEG."""
-        point, _, _ = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
+        """The recorded picture of a moment, as JPEG; `X-Anwang-Masked` says whether masks are drawn on it."""
+        point, _ = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
         moment = to_micros(parse_rfc3339(at))
         look = await recordings.looks.open(actor, Action.SNAPSHOT, point, Span(moment, moment + 1000))
-        picture = await recordings.snapshots.at(point, moment, width=width, exact=exact)
-        recordings.looks.serve(look, len(picture.jpeg))
-        headers = PIECE_HEADERS | {"x-anwang-time": _iso(picture.at_us)}
-        return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+        paint = recordings.sight.past(point, look, mark_of(actor, look.id) if mark else None)
+        picture = await recordings.snapshots.at(point, moment, paint=paint, width=width, exact=exact)
+        signed = with_comment(picture.jpeg, sign(look.id))
+        recordings.looks.serve(look, len(signed))
+        headers = FRESH if paint else PIECE_HEADERS
+        told = {"x-anwang-time": _iso(picture.at_us), "x-anwang-masked": str(bool(paint.polygons)).lower()}
+        return Response(signed, media_type="image/jpeg", headers=headers | told)
 
 
 def _segment(text: str) -> SegmentId:
@@ -444,29 +460,38 @@ def _add_clips(router: APIRouter, recordings: Recordings) -> None:
     @router.head("/points/{point_id}/clip.mp4", response_class=StreamingResponse, include_in_schema=False)
     @router.get("/points/{point_id}/clip.mp4", response_class=StreamingResponse)
     async def clip(
+        request: Request,
         actor: Exports,
         governance: Governed,
         point_id: str,
         start: From,
         to: To,
         stream: StreamName = None,
+        mark: Marked = False,
         range: Annotated[str, Header(max_length=200)] = "",
         if_range: Annotated[str, Header(max_length=200)] = "",
     ) -> Response:
-        """A range of at most six hours as one MP4, as recorded; gaps are left out and told in X-Anwang-Gaps."""
-        point, _, name = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
+        """A range of at most six hours as one MP4, as recorded; gaps are left out and told in X-Anwang-Gaps.
+
+        Where masks or a mark are drawn on it, it is H.264, made while it is sent, without a length or ranges.
+        """
+        point, place = await _seen(recordings, governance, actor, Action.READ_TIMELINE, point_id)
         span = _span(start, to)
-        made, look = await recordings.export.clip(actor, point, span, stream=stream)
+        made, look = await recordings.export.clip(actor, point, span, stream=stream, marked=mark)
+        if isinstance(made, Drawing):
+            told = FRESH | _clip_headers(place.name, made) | {"x-anwang-drawn": "true"}
+            film = recordings.export.draw(made, look)
+            # what cannot even be begun is refused in words, not by a connection that breaks off
+            begun = b"" if request.method == "HEAD" else await asked.while_there(request, anext(film))
+            return Streamed(_from(begun, film), told, 200, media_type="video/mp4")
         first, last = 0, made.size
         tag = f'"{made.tag}"'
-        wanted = _byte_range(range, made.size) if not if_range or if_range == tag else None
+        wanted = byte_range(range, made.size) if not if_range or if_range == tag else None
         headers = {
             "accept-ranges": "bytes",
             "etag": tag,
             "cache-control": "private, no-cache",
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name(name, made.span))}",
-            "x-anwang-span": f"{_iso(made.span.start)}/{_iso(made.span.end)}",
-            "x-anwang-gaps": _told(made.gaps),
+            **_clip_headers(place.name, made),
         }
         if wanted is not None:
             first, last = wanted
@@ -474,44 +499,23 @@ def _add_clips(router: APIRouter, recordings: Recordings) -> None:
                 return Response(status_code=416, headers={"content-range": f"bytes */{made.size}"})
             headers["content-range"] = f"bytes {first}-{last - 1}/{made.size}"
         headers["content-length"] = str(last - first)
-        return _Streamed(recordings.export, made, look, first, last, headers, 200 if wanted is None else 206)
+        read = recordings.export.read(made, look, first, last)
+        return Streamed(read, headers, 200 if wanted is None else 206, media_type="video/mp4")
 
 
-class _Streamed(StreamingResponse):
-    """Bytes of a clip, none for HEAD."""
-
-    def __init__(
-        self, export: Export, clip: Clip, look: Any, first: int, last: int, headers: dict[str, str], status: int
-    ) -> None:
-        super().__init__(
-            export.read(clip, look, first, last), media_type="video/mp4", headers=headers, status_code=status
-        )
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """See Response."""
-        if scope["method"] == "HEAD":
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await super().__call__(scope, receive, send)
+async def _from(begun: bytes, film: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The whole film, of which the first block has been taken."""
+    yield begun
+    async for block in film:
+        yield block
 
 
-def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """[first, last) of a Range header of one range (RFC 9110 14.2); None where it asks for nothing that we do, and an
-    empty range where it lies outside.
-    """
-    unit, _, text = header.partition("=")
-    first, dash, last = text.strip().partition("-")
-    if unit.strip().lower() != "bytes" or not dash or "," in text:
-        return None
-    if not all(part.isascii() and part.isdigit() for part in (first, last) if part) or not (first or last):
-        return None
-    if not first:
-        return max(0, size - int(last)), size if int(last) else 0
-    end = min(size, int(last) + 1) if last else size
-    if last and int(last) < int(first):
-        return None
-    return (int(first), end) if int(first) < size else (0, 0)
+def _clip_headers(name: str, made: Clip | Drawing) -> dict[str, str]:
+    return {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name(name, made.span))}",
+        "x-anwang-span": made.span.told(),
+        "x-anwang-gaps": _told(made.gaps),
+    }
 
 
 def _told(gaps: Sequence[Missing]) -> str:
@@ -534,7 +538,7 @@ def _add_plays(router: APIRouter, recordings: Recordings) -> None:
         limit: Limit = 50,
     ) -> PlaysDto:
         """The plays of a point in the last 30 days, newest first."""
-        id, _, _ = await _seen(recordings, governance, actor, Action.READ_TRACE, point)
+        id, _ = await _seen(recordings, governance, actor, Action.READ_TRACE, point)
         found = await recordings.plays.of(id, limit=limit + 1, before=_unpacked(cursor))
         last = found[limit - 1] if len(found) > limit else None
         return PlaysDto(
@@ -592,7 +596,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
     async def owner(governance: Governance, actor: Actor, action: Action, plan: Plan) -> None:
         """Class-wide plans are the city's. Raises NotFound, Denied."""
         if plan.point is None:
-            governance.require(actor, action, org_path=CITY_PATH)
+            governance.require(actor, action, Object(CITY, CITY_PATH))
         else:
             await _seen(recordings, governance, actor, action, plan.point)
 
@@ -657,7 +661,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
 
 async def _covers(recordings: Recordings, scope: Scope, point: PointId) -> bool:
     try:
-        return scope.covers((await recordings.where(point)).org_path)
+        return scope.covers(await recordings.where(point))
     except NotFound:
         return False
 

@@ -11,6 +11,7 @@ import msgspec
 
 from anwang.kernel.geo import Datum
 from anwang.registry.model import Severity
+from anwang.registry.siting import RESTRICTED as RESTRICTED_LAYER
 
 
 class ImportStatus(StrEnum):
@@ -41,9 +42,11 @@ class ImportKind(StrEnum):
     """What the land is used for."""
     WATER = "water"
     PLACES = "places"
+    RESTRICTED = RESTRICTED_LAYER
+    """Areas with secrets, which are never drawn."""
 
 
-GEOJSON = frozenset({ImportKind.DIVISIONS, ImportKind.ROADS, ImportKind.GROUNDS, ImportKind.WATER, ImportKind.PLACES})
+GEOJSON = frozenset(ImportKind) - {ImportKind.POINTS, ImportKind.ORGANISATIONS}
 
 
 class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -41,7 +41,9 @@ from anwang.registry.fields import (
 from anwang.registry.files import columns_of, row_hash
 from anwang.registry.imports.model import ImportOptions
 from anwang.registry.model import FileValue, Severity
-from anwang.registry.quality import Census, Fault, Outline, Outlines, Setting, check, shift_suspected
+from anwang.registry.outlines import Outline
+from anwang.registry.quality import Census, Fault, Outlines, Setting, check, shift_suspected
+from anwang.registry.siting import Restricted
 
 CHUNK = 1000
 """Rows per message, and per transaction: so few that taking one holds the event loop for some milliseconds only."""
@@ -80,6 +82,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     retired: dict[str, str] = msgspec.field(default_factory=dict)
     outlines: list[tuple[str, str, list[list[list[float]]]]]
     roads: list[list[float]]
+    restricted: list[tuple[str, float, list[list[list[float]]]]] = msgspec.field(default_factory=list)
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
@@ -238,7 +241,12 @@ class Reader:
         self._options = brief.options
         self._scope = brief.scope
         self._orgs = Organisations(brief.organisations)
-        self._setting = Setting(today=date.fromisoformat(brief.today), divisions=brief.divisions, retired=brief.retired)
+        self._setting = Setting(
+            today=date.fromisoformat(brief.today),
+            divisions=brief.divisions,
+            retired=brief.retired,
+            restricted=[Restricted.of(name, rings, metres) for name, metres, rings in brief.restricted],
+        )
         self._census = Census()
         self._seen: dict[str, int] = {}
         self._header: Header | None = None

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 import anwang
+from anwang.governance import EVERYTHING, Scope
 from anwang.kernel.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 from anwang.kernel.ids import uuid7
 from anwang.registry import store as points_store
@@ -36,9 +37,11 @@ from anwang.registry.imports.model import (
     Preview,
 )
 from anwang.registry.imports.reading import FRAME, Brief, Chunk, End, Message, Org, count_lines
-from anwang.registry.model import Page, Point, Seen
-from anwang.registry.quality import BY_ID, rings_of, told
-from anwang.registry.service import EVERYTHING, Registry, cursor_of, limited, read_cursor
+from anwang.registry.model import Page, Point
+from anwang.registry.outlines import rings_of
+from anwang.registry.quality import BY_ID, told
+from anwang.registry.service import Registry, cursor_of, limited, read_cursor
+from anwang.registry.siting import RESTRICTED, buffer_of
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.stores.state import State as Database
@@ -84,7 +87,7 @@ class Imports:
 
     async def stage(
         self,
-        seen: Seen,
+        seen: Scope,
         kind: ImportKind,
         body: AsyncIterator[bytes],
         *,
@@ -96,9 +99,10 @@ class Imports:
         organisation), Invalid (options), Conflict (who does not see all may import points only).
         """
         options = options or ImportOptions()
-        if seen.org_path is None:
-            raise NotFound("there is nothing to import into")
-        if kind is not ImportKind.POINTS and seen.org_path != EVERYTHING:
+        root = seen.root
+        if root is None:
+            raise Conflict("an import is into one organisation", "ask someone who may see all of it")
+        if kind is not ImportKind.POINTS and not seen.sees_all:
             raise Conflict(f"{kind} are of the whole city", "ask someone who may see all of it")
         if options.networking_zero not in ("", "networked", "not_networked"):
             raise Invalid("networking_zero is networked, not_networked or empty")
@@ -119,7 +123,7 @@ class Imports:
                     "status": str(ImportStatus.STAGED),
                     "filename": filename[:200],
                     "by": by,
-                    "org_path": seen.org_path,
+                    "org_path": root,
                     "options": msgspec.to_builtins(options),
                     "created_at": self._clock.now(),
                 },
@@ -155,22 +159,22 @@ class Imports:
             raise NotFound(f"there is no import {import_id[:64]}")
         return found[0]
 
-    async def get(self, seen: Seen, import_id: str) -> Import:
+    async def get(self, seen: Scope, import_id: str) -> Import:
         """One import. Raises NotFound."""
         found = await self._get(import_id)
-        if seen.org_path is None or not found.org_path.startswith(seen.org_path):
+        if not seen.covers_path(found.org_path):
             raise NotFound(f"there is no import {import_id[:64]}")
         return found
 
-    async def all(self, seen: Seen, *, limit: int = 50, cursor: str | None = None) -> Page[Import]:
+    async def all(self, seen: Scope, *, limit: int = 50, cursor: str | None = None) -> Page[Import]:
         """Imports, newest first."""
         limit = limited(limit)
         async with self._state.read() as tx:
-            found = await store.list_imports(tx, seen.org_path, before=read_cursor(cursor, ""), limit=limit + 1)
+            found = await store.list_imports(tx, seen, before=read_cursor(cursor, ""), limit=limit + 1)
         return Page(found[:limit], cursor_of(found[limit - 1].id) if len(found) > limit else None)
 
     async def faults(
-        self, seen: Seen, import_id: str, *, limit: int = LISTED, cursor: str | None = None
+        self, seen: Scope, import_id: str, *, limit: int = LISTED, cursor: str | None = None
     ) -> Page[ImportFault]:
         """What is wrong with a file, in its order. Raises NotFound."""
         limit = limited(limit)
@@ -183,7 +187,7 @@ class Imports:
         more = len(found) > limit
         return Page([fault for _, fault in found[:limit]], cursor_of(found[limit - 1][0]) if more else None)
 
-    async def preview(self, seen: Seen, import_id: str) -> Preview | None:
+    async def preview(self, seen: Scope, import_id: str) -> Preview | None:
         """What publishing would do; None before the file was checked. Raises NotFound."""
         one = await self.get(seen, import_id)
         if one.status in (ImportStatus.STAGED, ImportStatus.VALIDATING):
@@ -192,7 +196,7 @@ class Imports:
             rows = await store.preview_rows(tx, import_id, limit=PREVIEW)
         return Preview(added=one.added, changed=one.changed, unchanged=one.unchanged, rows=rows)
 
-    async def publish(self, seen: Seen, import_id: str, *, skip_faulty: bool = False) -> Import:
+    async def publish(self, seen: Scope, import_id: str, *, skip_faulty: bool = False) -> Import:
         """Begin to publish. Raises NotFound, Conflict: not checked yet, or rows that cannot be kept (unless they are to
         be left out).
         """
@@ -215,7 +219,7 @@ class Imports:
         self._wake.set()
         return await self._get(import_id)
 
-    async def cancel(self, seen: Seen, import_id: str) -> Import:
+    async def cancel(self, seen: Scope, import_id: str) -> Import:
         """Give an import up; nothing of it stays. Raises NotFound, Conflict once it is published."""
         one = await self.get(seen, import_id)
         async with self._state.begin() as tx:
@@ -491,6 +495,7 @@ class Imports:
             orgs.append(Org(org.id, org.org_path, org.name, names, org.police_code, org.gb_id))
         async with self._state.read() as tx:
             base = await points_store.all_base(tx, layers=("divisions",))
+            areas = await points_store.all_base(tx, layers=(RESTRICTED,))
         outlines = [
             (code, name, rings) for _, code, name, _, geometry in base if code for rings in [rings_of(geometry)]
         ]
@@ -504,6 +509,7 @@ class Imports:
             divisions=dict(setting.divisions),
             retired=dict(setting.retired),
             outlines=outlines,
+            restricted=[(name, buffer_of(buffer), rings_of(geometry)) for _, _, name, buffer, geometry in areas],
             roads=registry.base_map.roads().tolist(),
         )
 

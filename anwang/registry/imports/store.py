@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from anwang.governance import Scope
 from anwang.registry import store
 from anwang.registry.imports.model import (
     AT_WORK,
@@ -157,9 +158,9 @@ async def get_import(tx: Tx, import_id: str, *, lock: bool = False) -> tuple[Imp
     return (import_of(row), row) if row else None
 
 
-async def list_imports(tx: Tx, scope_path: str | None, *, before: str, limit: int) -> list[Import]:
+async def list_imports(tx: Tx, scope: Scope, *, before: str, limit: int) -> list[Import]:
     """Imports that a scope sees, newest first, older than `before` ("" for the newest)."""
-    statement = select(imports).where(store._seen(imports.c.org_path, scope_path))
+    statement = select(imports).where(scope.where(imports.c.org_path))
     if before:
         statement = statement.where(imports.c.id < before)
     return [import_of(row) for row in await tx.execute(statement.order_by(imports.c.id.desc()).limit(limit))]

@@ -14,6 +14,7 @@ from anwang.kernel.ids import OrgId
 from anwang.registry.imports.model import ImportFault, ImportKind
 from anwang.registry.imports.reading import Unreadable, open_rows
 from anwang.registry.model import CITY, Division, Organisation, OrgKind, Severity
+from anwang.registry.siting import MOST_BUFFER_M, buffer_of
 from anwang.registry.tiles import drawn
 
 ROWS = 200_000
@@ -33,6 +34,12 @@ _COLUMNS = {
     "公安机关代码": "police_code", "机构代码": "police_code", "police_code": "police_code", "行政区域": "division",
     "行政区划": "division", "division": "division", "id": "id",
 }  # fmt: skip
+_SHAPES = {
+    ImportKind.DIVISIONS: "polygon",
+    ImportKind.RESTRICTED: "polygon",
+    ImportKind.ROADS: "line",
+    ImportKind.PLACES: "point",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +195,18 @@ def _feature(out: Read, kind: ImportKind, number: int, feature: object) -> None:
     except Invalid as err:
         out.wrong(number, "geometry", name, err.reason)
         return
-    wanted = {ImportKind.DIVISIONS: "polygon", ImportKind.ROADS: "line", ImportKind.PLACES: "point"}.get(kind)
+    wanted = _SHAPES.get(kind)
     if wanted is not None and shape.geometry != wanted:
         out.wrong(number, "geometry", shape.geometry, f"应为 {wanted}")
         return
+    if kind is ImportKind.RESTRICTED:
+        metres = str(values.get("class") or "")
+        if not name:
+            out.wrong(number, "name", "", "区域应有名称")
+            return
+        if buffer_of(metres) == 0 and metres not in ("", "0"):
+            out.wrong(number, "class", metres[:32], f"缓冲距离应为 0 至 {MOST_BUFFER_M:.0f} 的米数")
+            return
     if kind is ImportKind.DIVISIONS:
         if not (code.isascii() and code.isdigit() and len(code) in (2, 4, 6, 8, 9, 12)):
             out.wrong(number, "code", code, "行政区域应有 2、4、6、9 或 12 位代码")

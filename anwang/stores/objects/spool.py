@@ -7,6 +7,7 @@ tell a segment that a crash left from one that another child is still writing, a
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
 import uuid
@@ -37,6 +38,7 @@ class Segment:
         self.key = key
         self.path = path
         self.size = size
+        self._hash = None if size else hashlib.sha256()
         self._descriptor: int | None = descriptor
         self._finish = finish
 
@@ -61,20 +63,46 @@ class Segment:
             self.size += written
             while views and written >= len(views[0]):
                 written -= len(views[0])
-                del views[0]
+                self._count(views.pop(0))
             if written:
+                self._count(views[0][:written])
                 views[0] = views[0][written:]
         return self.size
+
+    def sha256(self) -> bytes:
+        """Of what is written so far. Costs nothing where this process wrote it all, else the file is read."""
+        if self._hash is None:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        return self._hash.digest()
+
+    def _count(self, data: memoryview) -> None:
+        if self._hash is not None:
+            self._hash.update(data)
 
     def sync(self) -> None:
         """Put what was written onto the disk: survives power loss."""
         os.fdatasync(self._opened())
+
+    def overwrite(self, at: int, data: bytes) -> None:
+        """Put other bytes in the place of some that were written. Raises Unavailable."""
+        self._opened()
+        if not 0 <= at <= at + len(data) <= self.size:
+            raise Internal(f"segment {self.key} has {self.size} bytes, and these are not among them")
+        try:
+            with open(self.path, "r+b", buffering=0) as file:  # ours appends wherever it is told to write
+                file.seek(at)
+                file.write(data)
+        except OSError as err:
+            raise Unavailable(f"segment {self.key} cannot be written: {err.strerror}") from err
 
     def truncate(self, size: int) -> None:
         """Cut what a crash left behind the last whole piece."""
         if not 0 <= size <= self.size:
             raise Internal(f"segment {self.key} has {self.size} bytes and cannot be cut to {size}")
         os.ftruncate(self._opened(), size)
+        if size != self.size:
+            self._hash = None
         self.size = size
 
     def seal(self) -> None:

@@ -200,6 +200,24 @@ class Series:
             f"insert into {table}",
         )
 
+    async def insert_lines(self, table: str, lines: bytes) -> None:
+        """Append rows given as JSON objects, one a line: the whole of them or nothing, up to a million.
+
+        A column that an object does not name has its default; a name that is no column's is passed over.
+        """
+        if not TABLE.match(table):
+            raise Invalid(f"{table[:64]!r} is no name of a table")
+        settings = {
+            "async_insert": "0",
+            "input_format_parallel_parsing": "0",
+            "input_format_skip_unknown_fields": "1",
+            "precise_float_parsing": "1",
+        }
+        await self._inserting.run(
+            lambda: self._client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings),
+            f"insert into {table}",
+        )
+
     def _types_of(self, table: str, columns: Sequence[str]) -> list[str]:
         known = self._types.get(table)
         if known is None or any(column not in known for column in columns):

@@ -65,6 +65,7 @@ async def spawn_embedded(
         raise Unavailable(f"the series engine on {path} did not start (exit status {status})") from None
     except BaseException:
         process.kill()
+        await process.wait()
         raise
     await asyncio.to_thread(_write_secret, _port_file(path), str(chosen))
     return EmbeddedSeries(url=_url(chosen), token=token, process=process)

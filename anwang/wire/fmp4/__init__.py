@@ -1,5 +1,6 @@
 """Fragmented MP4: the one writer (`Fragmenter`, `init_segment`, `fragment`), a reader, and exports as ordinary MP4."""
 
+from anwang.wire.fmp4.comment import comment_box, read_comment, with_comment
 from anwang.wire.fmp4.flat import Flat, Piece, Stored, delays_90k, flatten, times_90k
 from anwang.wire.fmp4.fragmenter import Fragment, Fragmented, Fragmenter, Init
 from anwang.wire.fmp4.read import (
@@ -51,11 +52,13 @@ __all__ = [
     "Track",
     "box",
     "boxes",
+    "comment_box",
     "delays_90k",
     "flatten",
     "fragment",
     "init_segment",
     "pack_table",
+    "read_comment",
     "read_moof",
     "read_movie",
     "read_table",
@@ -65,4 +68,5 @@ __all__ = [
     "table_of",
     "table_size",
     "times_90k",
+    "with_comment",
 ]

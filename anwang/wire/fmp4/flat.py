@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from anwang.kernel.errors import Invalid
+from anwang.wire.fmp4.comment import comment_box
 from anwang.wire.fmp4.read import FragmentAt, Movie
 from anwang.wire.fmp4.table import Column, Table, before, is_any, table_of
 from anwang.wire.fmp4.write import box, full, movie_head, track_box
@@ -92,14 +93,14 @@ class _Part(NamedTuple):
 _EMPTY: Column = np.zeros(0, dtype=np.int64)
 
 
-def flatten(stored: Sequence[Stored], *, skip_90k: int = 0, length_90k: int | None = None) -> Flat:
+def flatten(stored: Sequence[Stored], *, skip_90k: int = 0, length_90k: int | None = None, comment: str = "") -> Flat:
     """The plan of one MP4 from fragments of one or more files, the first of which must begin with a key frame.
 
     Where times jump between fragments (a hole of more than a second, another file's clock) the parts are joined
     without a gap, all tracks by the same amount. Other parameters become further sample entries of the same track.
     skip_90k: how far behind the first picture the film begins, by an edit list, so that it can begin between key
-    frames. length_90k: how long it is from there, to the end where not given. Raises Invalid without samples, or where
-    it does not begin with a key frame.
+    frames. length_90k: how long it is from there, to the end where not given. comment: for the file's metadata.
+    Raises Invalid without samples, or where it does not begin with a key frame.
     """
     columns, pieces, data_size = _collect(stored)
     lead = columns[0] if columns else None
@@ -113,11 +114,12 @@ def flatten(stored: Sequence[Stored], *, skip_90k: int = 0, length_90k: int | No
     if length_90k is not None:
         length = min(length, length_90k)
     wide = data_size > 0xF000_0000
-    movie_size = len(_moov(columns, start_90k, length, 0, wide=wide))
+    more = comment_box(comment) if comment else b""
+    movie_size = len(_moov(columns, start_90k, length, 0, more, wide=wide))
     ftyp = box(b"ftyp", b"isom\x00\x00\x02\x00isomiso2mp41")
     mdat = struct.pack(">I4sQ", 1, b"mdat", data_size + 16) if wide else struct.pack(">I4s", data_size + 8, b"mdat")
     data_at = len(ftyp) + movie_size + len(mdat)
-    head = ftyp + _moov(columns, start_90k, length, data_at, wide=wide) + mdat
+    head = ftyp + _moov(columns, start_90k, length, data_at, more, wide=wide) + mdat
     return Flat(head=head, pieces=pieces, size=len(head) + data_size, duration_90k=length)
 
 
@@ -274,7 +276,7 @@ def _lay_out(times: Column, durations: Column, counts: Column) -> None:
     times[:] = wanted
 
 
-def _moov(columns: list[_Column], start_90k: int, length_90k: int, data_at: int, *, wide: bool) -> bytes:
+def _moov(columns: list[_Column], start_90k: int, length_90k: int, data_at: int, more: bytes, *, wide: bool) -> bytes:
     traks = [
         track_box(
             number, is_video=column.kind is Kind.VIDEO, width=column.width, height=column.height,
@@ -284,7 +286,7 @@ def _moov(columns: list[_Column], start_90k: int, length_90k: int, data_at: int,
         )
         for number, column in enumerate(columns, 1)
     ]  # fmt: skip
-    return box(b"moov", movie_head(length_90k, len(columns)), *traks)
+    return box(b"moov", movie_head(length_90k, len(columns)), *traks, more)
 
 
 def _edits(column: _Column, start_90k: int, length_90k: int) -> bytes:

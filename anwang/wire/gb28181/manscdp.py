@@ -388,12 +388,21 @@ def _upgrade_nodes(value: m.DeviceUpgradeResult, _version: Version) -> list[Node
 _CONFIGS: Final = frozenset({"basicparam", "videoparamopt", "snapshotconfig", "snapshot"})
 
 
+#: what is no configuration element though it has no children; FrameMirror has none either
+_NO_CONFIGS: Final = _COMMON | {"result", "reason", "configtype", "sumnum", "num"}
+_SECRET: Final = frozenset({"password"})
+
+
 def _configs(node: Node) -> dict[str, Any]:
-    found: dict[str, Any] = {"others": tuple(c for c in node.children if c.children and c.key not in _CONFIGS)}
+    others = (
+        c for c in node.children if c.key not in _CONFIGS and (c.children or (c.text and c.key not in _NO_CONFIGS))
+    )
+    found: dict[str, Any] = {"others": tuple(others)}
     basic, video = node.find("BasicParam"), node.find("VideoParamOpt")
     shot = node.find("SnapShotConfig") or node.find("SnapShot")
     if basic is not None:
-        found["basic"] = m.BasicParam(**_BASIC.read(basic)[0])
+        values, extra = _BASIC.read(basic, _SECRET)
+        found["basic"] = m.BasicParam(**values, extra=extra)
     if video is not None:
         found["video"] = m.VideoParamOpt(**_VIDEO.read(video)[0])
     if shot is not None:
@@ -411,7 +420,8 @@ def _config_to_set(node: Node) -> dict[str, Any]:
 def _config_nodes(value: Any, version: Version) -> list[Node]:
     out = []
     if value.basic is not None:
-        out.append(Node("BasicParam", children=_BASIC.write(value.basic, version)))
+        written = [*_BASIC.write(value.basic, version), *nodes(value.basic.extra)]
+        out.append(Node("BasicParam", children=written))
     if isinstance(value, m.ConfigResponse) and value.video is not None:
         out.append(Node("VideoParamOpt", children=_VIDEO.write(value.video, version)))
     if value.snapshot is not None:

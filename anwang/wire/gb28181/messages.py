@@ -462,7 +462,7 @@ class SnapShotConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicParam:
-    """What a device is told about its registration. A password in it is never read."""
+    """What a device is told about its registration. A password in it is never read; extra: as of a message."""
 
     name: str = ""
     expiration_s: int | None = None
@@ -471,6 +471,7 @@ class BasicParam:
     position_capability: int | None = None
     longitude: float | None = None
     latitude: float | None = None
+    extra: Extra = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from anwang.wire.sip.events import (
 )
 from anwang.wire.sip.message import Request, Response
 from anwang.wire.sip.network import P, contact
+from anwang.wire.sip.routes import Routes
 from anwang.wire.sip.timers import Timers
 from anwang.wire.sip.transactions import PATIENCE, RINGING, T1, T2, Transactions
 from anwang.wire.sip.values import Address, Uri
@@ -83,6 +84,7 @@ class Calls(Generic[P]):
         self._dialogs: dict[tuple[str, str], _Call[P]] = {}
         self._by_call_id: dict[str, _Call[P]] = {}
         self._running: dict[int, _Call[P]] = {}
+        self._over: Routes[P] = Routes()
         self._timers: Timers[int] = Timers()
 
     def __len__(self) -> int:
@@ -222,7 +224,7 @@ class Calls(Generic[P]):
                 return True
             return False
         if tag:  # who knows our tag has moved; anyone may copy a Call-ID
-            call.dialog.peer = event.peer
+            self._moved(call, event.peer)
         if request.method == "BYE":
             self._transactions.reply(event.transaction, 200, now)
             if call.state is CallState.INVITED:
@@ -312,7 +314,7 @@ class Calls(Generic[P]):
         other = Dialog(
             call.dialog.call_id, call.dialog.local, call.dialog.remote, call.dialog.target, event.peer, number
         )
-        other.answered(response, event.peer)
+        other.answered(response)
         self._transactions.tell(other.request("ACK", cseq=number), event.peer)
         self._transactions.request(other.request("BYE"), event.peer, now)
 
@@ -345,9 +347,8 @@ class Calls(Generic[P]):
 
     def lost(self, peer: P, now: float) -> None:
         """A connection is gone, and with it the calls that run over it."""
-        for call in [call for call in self._calls.values() if call.dialog.peer == peer]:
-            if call.state is not CallState.ENDED:
-                self._end(call, Cause.LOST, None, now)
+        for number in self._over.over(peer):
+            self._end(self._calls[number], Cause.LOST, None, now)
 
     def state(self, number: int) -> CallState:
         """Where a call is; ENDED for one that is forgotten."""
@@ -388,7 +389,8 @@ class Calls(Generic[P]):
 
     def _established(self, call: _Call[P], response: Response, peer: P, now: float) -> None:
         dialog = call.dialog
-        dialog.answered(response, peer)
+        dialog.answered(response)
+        self._moved(call, peer)
         number = call.request.cseq.number
         dialog.cseq = max(dialog.cseq, number)
         call.ack = self._transactions.tell(dialog.request("ACK", cseq=number), peer)
@@ -412,7 +414,16 @@ class Calls(Generic[P]):
         call = _Call(self._made, dialog, state, request, transaction)
         self._calls[call.id] = self._dialogs[dialog.call_id, dialog.local.tag] = call
         self._by_call_id[dialog.call_id] = self._running[transaction] = call
+        self._over.put(call.id, dialog.peer)
         return call
+
+    def _moved(self, call: _Call[P], peer: P) -> None:
+        """The other side speaks from another address or over another connection."""
+        if call.dialog.peer != peer:
+            self._over.drop(call.id, call.dialog.peer)
+            call.dialog.peer = peer
+            if call.state is not CallState.ENDED:
+                self._over.put(call.id, peer)
 
     def _terminated(self, call: _Call[P], status: int, now: float) -> None:
         """The last word on an INVITE that was not accepted; it may have had it already."""
@@ -438,6 +449,7 @@ class Calls(Generic[P]):
             self._running.pop(call.transaction, None)
         call.state = CallState.ENDED
         call.ok = b""
+        self._over.drop(call.id, call.dialog.peer)
         self._timers.set(call.id, now + PATIENCE)
         self._events.append(Ended(call.id, Cause.LOCAL if was_ending and cause is Cause.REMOTE else cause, message))
 

@@ -52,7 +52,7 @@ class Dialog(Generic[P]):
         dialog.charset = request.charset
         return dialog
 
-    def answered(self, response: Response, peer: P) -> None:
+    def answered(self, response: Response) -> None:
         """Learn what a 2xx says; without a Contact the target stays what was asked (devices leave it out)."""
         try:
             self.remote = self.remote.with_tag(response.to.tag)
@@ -63,7 +63,6 @@ class Dialog(Generic[P]):
             self.target = str(contacts[0].uri)
         values = [part for value in response.headers.all("Record-Route") for part in split_outside(value, ",") if part]
         self.routes = tuple(reversed(values))
-        self.peer = peer
 
     @property
     def names(self) -> DialogNames:

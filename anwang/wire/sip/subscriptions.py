@@ -29,6 +29,7 @@ from anwang.wire.sip.events import (
 )
 from anwang.wire.sip.message import Request, Response
 from anwang.wire.sip.network import P, contact
+from anwang.wire.sip.routes import Routes
 from anwang.wire.sip.timers import Timers
 from anwang.wire.sip.transactions import PATIENCE, Transactions
 from anwang.wire.sip.values import Address, EventType, Uri, param, parse_params, seconds, split_outside
@@ -87,6 +88,7 @@ class Subscriptions(Generic[P]):
         self._all: dict[int, _Subscription[P]] = {}
         self._dialogs: dict[tuple[str, str], _Subscription[P]] = {}
         self._running: dict[int, _Subscription[P]] = {}
+        self._over: Routes[P] = Routes()
         self._timers: Timers[int] = Timers()
 
     def __len__(self) -> int:
@@ -122,7 +124,7 @@ class Subscriptions(Generic[P]):
         """Ask no longer. peer: where the other side is now, if it has moved. Raises NotFound."""
         own = self._live(number)
         if peer is not None:
-            own.dialog.peer = peer
+            self._moved(own, peer)
         if not own.is_ours:
             raise Conflict(f"subscription {number} is the other side's")
         if own.state is SubscriptionState.ENDING:
@@ -242,8 +244,8 @@ class Subscriptions(Generic[P]):
 
     def lost(self, peer: P, now: float) -> None:
         """A connection is gone: subscriptions over it are over."""
-        for found in [found for found in self._all.values() if found.dialog.peer == peer]:
-            self._end(found, Cause.LOST, now)
+        for number in self._over.over(peer):
+            self._end(self._all[number], Cause.LOST, now)
 
     def state(self, number: int) -> SubscriptionState:
         """Where it is; ENDED for one that is forgotten."""
@@ -267,7 +269,8 @@ class Subscriptions(Generic[P]):
 
     def _granted(self, own: _Subscription[P], event: Answered[P], now: float) -> None:
         response = event.response
-        own.dialog.answered(response, event.peer)
+        own.dialog.answered(response)
+        self._moved(own, event.peer)
         if own.state is SubscriptionState.ENDED:
             return
         if own.state is SubscriptionState.ENDING:
@@ -300,7 +303,7 @@ class Subscriptions(Generic[P]):
         if own.state is SubscriptionState.ENDED:
             self._refuse(event, 481, now)
             return
-        own.dialog.peer = event.peer
+        self._moved(own, event.peer)
         if not own.dialog.remote.tag:
             own.dialog.remote = request.from_  # it came before the 200
         self._events.append(Notified(own.id, event.transaction, request, event.peer, state))
@@ -351,7 +354,7 @@ class Subscriptions(Generic[P]):
         if theirs.state is SubscriptionState.PENDING:
             self._transactions.reply(event.transaction, 491, now)
             return
-        theirs.dialog.peer = event.peer
+        self._moved(theirs, event.peer)
         asked = request.expires
         if asked == 0:
             self._transactions.reply(
@@ -398,7 +401,16 @@ class Subscriptions(Generic[P]):
         self._made += 1
         found = _Subscription(self._made, dialog, event, expires_s, is_ours=is_ours)
         self._all[found.id] = self._dialogs[dialog.call_id, dialog.local.tag] = found
+        self._over.put(found.id, dialog.peer)
         return found
+
+    def _moved(self, found: _Subscription[P], peer: P) -> None:
+        """The other side speaks from another address or over another connection."""
+        if found.dialog.peer != peer:
+            self._over.drop(found.id, found.dialog.peer)
+            found.dialog.peer = peer
+            if found.state is not SubscriptionState.ENDED:
+                self._over.put(found.id, peer)
 
     def _make_room(self) -> None:
         if len(self._all) >= self._max:
@@ -418,11 +430,13 @@ class Subscriptions(Generic[P]):
         if found.state is SubscriptionState.ENDED:
             return
         found.state = SubscriptionState.ENDED
+        self._over.drop(found.id, found.dialog.peer)
         self._timers.set(found.id, now + PATIENCE)
         self._events.append(SubscriptionEnded(found.id, cause, reason, message))
 
     def _forget(self, found: _Subscription[P]) -> None:
         self._timers.drop(found.id)
+        self._over.drop(found.id, found.dialog.peer)
         self._all.pop(found.id, None)
         self._dialogs.pop((found.dialog.call_id, found.dialog.local.tag), None)
 

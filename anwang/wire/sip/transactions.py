@@ -31,6 +31,7 @@ from anwang.wire.sip.message import (
     serialize,
 )
 from anwang.wire.sip.network import Network, P, bracketed
+from anwang.wire.sip.routes import Routes
 from anwang.wire.sip.timers import Timers
 from anwang.wire.sip.values import CSeq, Via, split_outside
 
@@ -161,10 +162,12 @@ class Transactions(Generic[P]):
         self._timers: Timers[tuple[str, int]] = Timers()
         self._made = 0
         self._clients: dict[int, _Client[P]] = {}
+        self._clients_over: Routes[P] = Routes()
         self._branches: dict[tuple[str, str], _Client[P]] = {}
         #: ACKs to failed INVITEs, sent again when the failure comes again: (branch) → (until, bytes)
         self._acks: dict[str, tuple[float, bytes]] = {}
         self._servers: dict[int, _Server[P]] = {}
+        self._servers_over: Routes[P] = Routes()
         self._keys: dict[str, _Server[P]] = {}
         #: final answers on UDP in the order given: key → (until, bytes)
         self._answers: dict[str, tuple[float, bytes]] = {}
@@ -228,11 +231,12 @@ class Transactions(Generic[P]):
 
     def lost(self, peer: P, now: float) -> None:
         """A connection is gone: what was asked over it stays unanswered."""
-        for client in [client for client in self._clients.values() if client.peer == peer]:
+        for number in self._clients_over.over(peer):
+            client = self._clients[number]
             self._forget_client(client)
             self._give_up(client, is_lost=True)
-        for server in [server for server in self._servers.values() if server.peer == peer]:
-            self._forget_server(server)
+        for number in self._servers_over.over(peer):
+            self._forget_server(self._servers[number])
 
     @property
     def open_count(self) -> int:
@@ -252,6 +256,7 @@ class Transactions(Generic[P]):
         self._made += 1
         client = _Client(self._made, request, peer, next_cseq)
         self._clients[client.id] = client
+        self._clients_over.put(client.id, peer)
         self._start(client, self.token("z9hG4bK"), now)
         return client.id
 
@@ -372,6 +377,7 @@ class Transactions(Generic[P]):
         self._made += 1
         server = _Server(self._made, key, request, peer, now)
         self._servers[server.id] = self._keys[key] = server
+        self._servers_over.put(server.id, peer)
         self._timers.set(("server", server.id), now + (RINGING if request.method == "INVITE" else PATIENCE))
         if request.method != "CANCEL":
             self._events.append(Asked(server.id, request, peer))
@@ -411,6 +417,7 @@ class Transactions(Generic[P]):
 
     def _forget_server(self, server: _Server[P]) -> None:
         self._servers.pop(server.id, None)
+        self._servers_over.drop(server.id, server.peer)
         self._keys.pop(server.key, None)
         self._timers.drop(("server", server.id))
 
@@ -572,6 +579,7 @@ class Transactions(Generic[P]):
         cancel.is_silent = True
         cancel.attempts = 2  # a CANCEL can't be challenged
         self._clients[cancel.id] = cancel
+        self._clients_over.put(cancel.id, cancel.peer)
         self._start(cancel, client.branch, now)
         client.is_cancel_sent = True
         client.deadline = now + PATIENCE
@@ -598,6 +606,7 @@ class Transactions(Generic[P]):
 
     def _forget_client(self, client: _Client[P]) -> None:
         self._clients.pop(client.id, None)
+        self._clients_over.drop(client.id, client.peer)
         self._branches.pop((client.branch, client.method), None)
         self._timers.drop(("client", client.id))
 

@@ -8,14 +8,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
+from math import atan2, cos, degrees, hypot, inf, radians
 from pathlib import Path
 
 import pytest
 from fontTools.ttLib import TTFont
 
 from anwang.democity.devices.faults import plan as plan_faults
-from anwang.democity.world import City, generate, plan, write
+from anwang.democity.world import City, Round, generate, patrols, plan, write
 from anwang.democity.world.files import ORGANISATION_COLUMNS, POINT_COLUMNS, direction
 from anwang.runtime.fonts import CHINESE
 
@@ -202,3 +204,54 @@ def test_a_small_city_is_whole(tmp_path: Path) -> None:
     assert 60 < len(small.points) < 400
     assert {device.kind for device in small.devices} == {"camera", "nvr", "platform", "rtsp"}
     assert write(small, tmp_path)
+
+
+def test_what_moves_keeps_to_the_streets_at_its_speed(city: City) -> None:
+    moving = [device for device in city.devices if device.beat]
+    assert Counter(device.kind for device in moving) == {"nvr": 4, "camera": 4}
+    assert {device.version for device in moving} == {"2.0", "3.0"}
+    assert {point.code for point in city.points if point.mobile} == {code for d in moving for code in d.channels}
+    streets = [plan.positions(road.path) for road in city.roads if road.kind in ("arterial", "street")]
+    for device in moving:
+        assert device.beat is not None
+        walk = Round(device.beat)
+        assert 600 < walk.lap_s < 7200
+        assert walk.at(0) == walk.at(walk.lap_s) == Round(device.beat).at(0), "the time alone says where"
+        for at_s in range(1_800_000_000, 1_800_000_000 + round(walk.lap_s), 61):
+            here, after = walk.at(at_s), walk.at(at_s + 2)
+            assert min(_away(here.at, street) for street in streets) < 6
+            metres = plan.distance_m(here.at, after.at)
+            # straight on, or round a corner, which is shorter
+            assert metres <= device.beat.speed_kmh / 3.6 * 2 + 0.1
+            if abs(here.direction_deg - after.direction_deg) < 1:
+                assert metres >= device.beat.speed_kmh / 3.6 * 2 - 0.1
+                assert abs((_bearing(here.at, after.at) - here.direction_deg + 180) % 360 - 180) < 3
+
+
+def test_what_stands_is_the_same_whatever_moves(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patrols, "CARS", 1)
+    other = generate(1)
+    assert [p for p in other.points if not p.mobile] == [p for p in city.points if not p.mobile]
+    assert [d for d in other.devices if not d.beat] == [d for d in city.devices if not d.beat]
+    assert other.showcase == city.showcase
+
+
+def _away(at: tuple[float, float], street: Sequence[tuple[float, float]]) -> float:
+    """Metres from a position to the nearest stretch of a street."""
+    best = inf
+    for a, b in pairwise(street):
+        (ax, ay), (bx, by) = (_metres(at, a), _metres(at, b))
+        length = (bx - ax) ** 2 + (by - ay) ** 2
+        part = min(1.0, max(0.0, -(ax * (bx - ax) + ay * (by - ay)) / length)) if length else 0.0
+        best = min(best, hypot(ax + (bx - ax) * part, ay + (by - ay) * part))
+    return best
+
+
+def _metres(origin: tuple[float, float], to: tuple[float, float]) -> tuple[float, float]:
+    scale = plan.METRES_PER_DEGREE
+    return (to[0] - origin[0]) * scale * cos(radians(origin[1])), (to[1] - origin[1]) * scale
+
+
+def _bearing(a: tuple[float, float], b: tuple[float, float]) -> float:
+    east, north = _metres(a, b)
+    return degrees(atan2(east, north)) % 360

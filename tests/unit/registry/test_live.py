@@ -27,7 +27,8 @@ def city(points: int = 3, *, bound: bool = True, rules: Rules = RULES) -> tuple[
     columns.put(
         [
             Row(ix=i, id=p, longitude=None, latitude=None, kind="camera", point_class=1, lifecycle="in_use",
-                org_path="/", owns=None, division=None, heading_deg=None, fov_deg=None)
+                org_path="/", owns=None, division=None, department=None, zone="",
+                heading_deg=None, fov_deg=None)
             for i, p in enumerate(ids)
         ]
     )  # fmt: skip
@@ -265,7 +266,8 @@ def test_a_checkpoint_of_other_points_or_none_at_all_is_no_harm() -> None:
     data = live.snapshot(T0).pack()
     columns = PointColumns()
     columns.put([Row(ix=0, id=uuid7(5), longitude=None, latitude=None, kind="camera", point_class=1, lifecycle="in_use",
-                     org_path="/", owns=None, division=None, heading_deg=None, fov_deg=None)])  # fmt: skip
+                     org_path="/", owns=None, division=None, department=None, zone="",
+                heading_deg=None, fov_deg=None)])  # fmt: skip
     other = Live(columns)
     other.restore(data, T0 + SECOND)
     other.tick(T0 + SECOND)
@@ -370,7 +372,8 @@ def test_the_reasons_of_many_are_the_verdicts_of_each(heard: list[tuple[int, int
     columns.put(
         [
             Row(ix=i, id=p, longitude=None, latitude=None, kind="camera", point_class=1, lifecycle="in_use",
-                org_path="/", owns=None, division=None, heading_deg=None, fov_deg=None)
+                org_path="/", owns=None, division=None, department=None, zone="",
+                heading_deg=None, fov_deg=None)
             for i, p in enumerate(ids)
         ]
     )  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anwang.governance import EVERYTHING, NOTHING, Area, Scope
 from anwang.kernel.errors import Invalid
 from anwang.kernel.geo import mercator
 from anwang.kernel.ids import uuid7
@@ -27,7 +28,7 @@ KINDS = list(PointKind)
 def row(ix: int, lon: float | None, lat: float | None, kind: str = "camera", path: str = "/a/") -> Row:
     return Row(
         ix=ix, id=uuid7(1_700_000_000_000 + ix), longitude=lon, latitude=lat, kind=kind, point_class=1,
-        lifecycle="in_use", org_path=path, owns=None, division="990101",
+        lifecycle="in_use", org_path=path, owns=None, division="990101", department=None, zone="default",
         heading_deg=90.0 if ix % 2 else None, fov_deg=None,
     )  # fmt: skip
 
@@ -50,7 +51,7 @@ def read(data: bytes) -> dict[str, list[dict[str, Any]]]:
 
 
 async def census(
-    index: TileIndex, zoom: int, rows: list[Row], chosen: PointFilter = ALL, scope: str | None = "/"
+    index: TileIndex, zoom: int, rows: list[Row], chosen: PointFilter = ALL, scope: Scope = EVERYTHING
 ) -> tuple[int, int]:
     """Points drawn or counted on all tiles of a zoom, and features."""
     tiles = set()
@@ -82,12 +83,15 @@ async def test_filters_and_scopes_leave_what_they_should() -> None:
     _, _, index, rows = city(1500)
     cameras = PointFilter(kinds=frozenset({PointKind.CAMERA}))
     assert (await census(index, 8, rows, cameras))[0] == 300
-    assert (await census(index, 8, rows, ALL, "/a/1/"))[0] == 500
-    assert (await census(index, 8, rows, cameras, "/a/1/"))[0] == 100
-    assert (await census(index, 8, rows, ALL, "/a/9/"))[0] == 0
-    assert (await census(index, 8, rows, ALL, None))[0] == 0
+    assert (await census(index, 8, rows, ALL, Scope.below("/a/1/")))[0] == 500
+    assert (await census(index, 8, rows, cameras, Scope.below("/a/1/")))[0] == 100
+    narrow = Area("/a/1/", kinds=frozenset({"camera"}))
+    assert (await census(index, 8, rows, ALL, Scope((narrow,))))[0] == 100
+    assert (await census(index, 8, rows, ALL, Scope((narrow, Area("/a/2/")))))[0] == 600
+    assert (await census(index, 8, rows, ALL, Scope.below("/a/9/")))[0] == 0
+    assert (await census(index, 8, rows, ALL, NOTHING))[0] == 0
     with pytest.raises(Invalid):
-        await index.tile(3, 8, 0, ALL, "/")
+        await index.tile(3, 8, 0, ALL, EVERYTHING)
 
 
 async def test_a_cluster_lies_where_its_points_are() -> None:
@@ -95,7 +99,7 @@ async def test_a_cluster_lies_where_its_points_are() -> None:
     for feature_zoom in (6, 9, 12):
         x, y = mercator(117.2, 39.1)
         tx, ty = int(x * 2**feature_zoom), int(y * 2**feature_zoom)
-        for feature in read((await index.tile(feature_zoom, tx, ty, ALL, "/")).data)["clusters"]:
+        for feature in read((await index.tile(feature_zoom, tx, ty, ALL, EVERYTHING)).data)["clusters"]:
             cell = feature["properties"]["cid"] >> 5
             px, py = feature["geometry"]["coordinates"]
             col = sum(((cell >> (2 * b)) & 1) << b for b in range(30))
@@ -145,7 +149,7 @@ def test_changes_are_drawn_at_once_and_the_same_after_building_anew(
         now = {r.ix: r for r in rows}
         cameras = PointFilter(kinds=frozenset({PointKind.CAMERA}))
         for what, ix, lon, lat in changes:
-            await index.view(cameras, "/a/")
+            await index.view(cameras, Scope.below("/a/"))
             if what == "build":
                 await index.rebuild()
                 continue
@@ -162,12 +166,12 @@ def test_changes_are_drawn_at_once_and_the_same_after_building_anew(
             for zoom in (3, 9, 13, 17):
                 assert (await census(index, zoom, everyone))[0] == len(now)
                 few = sum(r.kind == "camera" and r.org_path.startswith("/a/") for r in now.values())
-                assert (await census(index, zoom, everyone, cameras, "/a/"))[0] == few
+                assert (await census(index, zoom, everyone, cameras, Scope.below("/a/")))[0] == few
             drawn_ids = Counter()
             x, y = mercator(117.2, 39.1)
             for dx in range(-2, 3):
                 for dy in range(-2, 3):
-                    tile = await index.tile(12, int(x * 4096) + dx, int(y * 4096) + dy, ALL, "/")
+                    tile = await index.tile(12, int(x * 4096) + dx, int(y * 4096) + dy, ALL, EVERYTHING)
                     drawn_ids.update(f["properties"]["pid"] for f in read(tile.data).get("points", []))
             assert set(drawn_ids) <= {r.id for r in now.values()}
             assert not drawn_ids or max(drawn_ids.values()) == 1
@@ -189,18 +193,18 @@ async def test_a_tile_is_encoded_again_only_when_something_in_it_changes(monkeyp
         return draw(*given)
 
     monkeypatch.setattr(index, "_draw", counted)
-    first = await index.tile(*tile, ALL, "/")
-    assert (await index.tile(*tile, ALL, "/")).data == first.data
+    first = await index.tile(*tile, ALL, EVERYTHING)
+    assert (await index.tile(*tile, ALL, EVERYTHING)).data == first.data
     assert len(encoded) == 1
     near = next(r for r in rows if [int(v * 2**9) for v in mercator(r.longitude or 0, r.latitude or 0)] == [*tile[1:]])
     live.note([Evidence(near.id, EvidenceKind.PACKET, 1_800_000_000_000_000)])
     live.tick(1_800_000_000_000_000)
-    second = await index.tile(*tile, ALL, "/")
+    second = await index.tile(*tile, ALL, EVERYTHING)
     assert len(encoded) == 2
     assert second.data != first.data
     assert second.cursor != first.cursor
     index.changed(columns.put([row(near.ix, near.longitude, near.latitude, "sensor")]))
-    third = await index.tile(*tile, PointFilter(kinds=frozenset({PointKind.SENSOR})), "/")
+    third = await index.tile(*tile, PointFilter(kinds=frozenset({PointKind.SENSOR})), EVERYTHING)
     assert len(encoded) == 3
     assert read(third.data) != read(second.data)
 
@@ -211,7 +215,7 @@ async def test_too_many_points_in_one_tile_are_cut_and_said() -> None:
     index = TileIndex(columns, Live(columns))
     index.build()
     x, y = mercator(117.2, 39.1)
-    tile = await index.tile(18, int(x * 2**18), int(y * 2**18), ALL, "/")
+    tile = await index.tile(18, int(x * 2**18), int(y * 2**18), ALL, EVERYTHING)
     assert tile.left_out == 7
     layers = read(tile.data)
     assert len(layers["points"]) == FEATURES

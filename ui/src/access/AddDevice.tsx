@@ -1,9 +1,10 @@
-import { Form, Input, Modal, Segmented, Select } from 'antd'
+import { Form, Input, Segmented, Select } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Id } from '../api/types'
 import { useSession } from '../governance/session'
 import { OrganisationPicker } from '../registry/OrganisationPicker'
+import { FormDialog } from '../shared/FormDialog'
 import { useAddSource, useExpect } from './queries'
 
 type Way = 'gb28181' | 'rtsp'
@@ -25,7 +26,6 @@ export function AddDevice({ onClose, onAdded }: { onClose: () => void; onAdded: 
   const { t } = useTranslation()
   const home = useSession().data?.user.organisation
   const [way, setWay] = useState<Way>('gb28181')
-  const [form] = Form.useForm<Fields>()
   const expect = useExpect(onAdded)
   const connect = useAddSource(onAdded)
   const needed = (what: string) => [{ required: true, message: t('access:add.needed', { what }) }]
@@ -51,15 +51,14 @@ export function AddDevice({ onClose, onAdded }: { onClose: () => void; onAdded: 
     }
   }
   return (
-    <Modal
-      open
+    <FormDialog<Fields>
       title={t('access:add.title')}
       okText={t('access:add.ok')}
-      cancelText={t('shared:cancel')}
-      confirmLoading={expect.isPending || connect.isPending}
-      onOk={form.submit}
-      onCancel={onClose}
       width={560}
+      isSaving={expect.isPending || connect.isPending}
+      onClose={onClose}
+      initialValues={{ organisation: home?.id, transport: 'tcp' }}
+      onFinish={finish}
     >
       <Segmented<Way>
         block
@@ -73,89 +72,76 @@ export function AddDevice({ onClose, onAdded }: { onClose: () => void; onAdded: 
       <p className="muted form-lead">
         {t(way === 'gb28181' ? 'access:add.sip_lead' : 'access:add.rtsp_lead')}
       </p>
-      <Form<Fields>
-        form={form}
-        layout="vertical"
-        requiredMark={false}
-        initialValues={{ organisation: home?.id, transport: 'tcp' }}
-        onFinish={finish}
-      >
-        {way === 'gb28181' ? (
-          <Form.Item
-            name="device_id"
-            label={t('access:column.device')}
-            rules={[
-              ...needed(t('access:column.device')),
-              { pattern: /^\d{20}$/, message: t('access:add.code_fault') },
-            ]}
-          >
-            <Input maxLength={20} inputMode="numeric" autoFocus className="mono" />
+      {way === 'gb28181' ? (
+        <Form.Item
+          name="device_id"
+          label={t('access:column.device')}
+          rules={[
+            ...needed(t('access:column.device')),
+            { pattern: /^\d{20}$/, message: t('access:add.code_fault') },
+          ]}
+        >
+          <Input maxLength={20} inputMode="numeric" autoFocus className="mono" />
+        </Form.Item>
+      ) : (
+        <>
+          <Form.Item name="url_main" label={t('access:add.url_main')} rules={address(true)}>
+            <Input placeholder="rtsp://192.0.2.20:554/stream1" maxLength={1000} autoFocus className="mono" />
           </Form.Item>
-        ) : (
-          <>
-            <Form.Item name="url_main" label={t('access:add.url_main')} rules={address(true)}>
-              <Input
-                placeholder="rtsp://192.0.2.20:554/stream1"
-                maxLength={1000}
-                autoFocus
-                className="mono"
+          <Form.Item
+            name="url_sub"
+            label={t('access:add.url_sub')}
+            extra={t('access:add.url_sub_hint')}
+            rules={address(false)}
+          >
+            <Input placeholder="rtsp://192.0.2.20:554/stream2" maxLength={1000} className="mono" />
+          </Form.Item>
+          <div className="form-pair">
+            <Form.Item
+              name="code"
+              label={t('access:add.code')}
+              extra={t('access:add.code_hint')}
+              rules={needed(t('access:add.code'))}
+            >
+              <Input maxLength={64} className="mono" />
+            </Form.Item>
+            <Form.Item name="transport" label={t('access:policy.transport')}>
+              <Select
+                options={[
+                  { value: 'tcp', label: 'TCP' },
+                  { value: 'udp', label: 'UDP' },
+                ]}
               />
             </Form.Item>
-            <Form.Item
-              name="url_sub"
-              label={t('access:add.url_sub')}
-              extra={t('access:add.url_sub_hint')}
-              rules={address(false)}
-            >
-              <Input placeholder="rtsp://192.0.2.20:554/stream2" maxLength={1000} className="mono" />
-            </Form.Item>
-            <div className="form-pair">
-              <Form.Item
-                name="code"
-                label={t('access:add.code')}
-                extra={t('access:add.code_hint')}
-                rules={needed(t('access:add.code'))}
-              >
-                <Input maxLength={64} className="mono" />
-              </Form.Item>
-              <Form.Item name="transport" label={t('access:policy.transport')}>
-                <Select
-                  options={[
-                    { value: 'tcp', label: 'TCP' },
-                    { value: 'udp', label: 'UDP' },
-                  ]}
-                />
-              </Form.Item>
-            </div>
-          </>
-        )}
-        <div className="form-pair">
-          <Form.Item name="name" label={t('access:column.name')} rules={needed(t('access:column.name'))}>
-            <Input maxLength={100} />
+          </div>
+        </>
+      )}
+      <div className="form-pair">
+        <Form.Item name="name" label={t('access:column.name')} rules={needed(t('access:column.name'))}>
+          <Input maxLength={100} />
+        </Form.Item>
+        <Form.Item
+          name="organisation"
+          label={t('access:organisation')}
+          rules={[{ required: true, message: t('access:organisation_needed') }]}
+        >
+          <OrganisationPicker known={home ?? null} />
+        </Form.Item>
+      </div>
+      <div className="form-pair">
+        {way === 'rtsp' ? (
+          <Form.Item name="username" label={t('access:add.username')}>
+            <Input maxLength={200} autoComplete="off" />
           </Form.Item>
-          <Form.Item
-            name="organisation"
-            label={t('access:organisation')}
-            rules={[{ required: true, message: t('access:organisation_needed') }]}
-          >
-            <OrganisationPicker known={home ?? null} />
-          </Form.Item>
-        </div>
-        <div className="form-pair">
-          {way === 'rtsp' ? (
-            <Form.Item name="username" label={t('access:add.username')}>
-              <Input maxLength={200} autoComplete="off" />
-            </Form.Item>
-          ) : null}
-          <Form.Item
-            name="password"
-            label={t('access:add.password')}
-            extra={way === 'gb28181' ? t('access:add.password_hint') : null}
-          >
-            <Input.Password maxLength={128} autoComplete="new-password" />
-          </Form.Item>
-        </div>
-      </Form>
-    </Modal>
+        ) : null}
+        <Form.Item
+          name="password"
+          label={t('access:add.password')}
+          extra={way === 'gb28181' ? t('access:add.password_hint') : null}
+        >
+          <Input.Password maxLength={128} autoComplete="new-password" />
+        </Form.Item>
+      </div>
+    </FormDialog>
   )
 }

@@ -1,7 +1,8 @@
-import { Form, Input, Modal } from 'antd'
+import { Form, Input } from 'antd'
 import { useTranslation } from 'react-i18next'
 import type { Device, Id, Named } from '../api/types'
 import { OrganisationPicker } from '../registry/OrganisationPicker'
+import { FormDialog } from '../shared/FormDialog'
 import { useAdopt } from './queries'
 
 interface Fields {
@@ -20,42 +21,29 @@ export function AdoptForm({
   onClose: () => void
 }) {
   const { t } = useTranslation()
-  const [form] = Form.useForm<Fields>()
   const adopt = useAdopt(onClose)
   return (
-    <Modal
-      open
+    <FormDialog<Fields>
       title={t('access:adopt_title')}
       okText={t('access:adopt')}
-      cancelText={t('shared:cancel')}
-      confirmLoading={adopt.isPending}
-      onOk={form.submit}
-      onCancel={onClose}
+      isSaving={adopt.isPending}
+      onClose={onClose}
+      initialValues={{ organisation: home?.id, name: device.name }}
+      onFinish={({ organisation, name }) => adopt.mutate({ id: device.id, organisation, name: name?.trim() })}
     >
-      <p className="muted">
+      <p className="muted form-lead">
         <code>{device.device_id}</code> · {device.address}
       </p>
-      <Form<Fields>
-        form={form}
-        layout="vertical"
-        requiredMark={false}
-        style={{ marginTop: 16 }}
-        initialValues={{ organisation: home?.id, name: device.name }}
-        onFinish={({ organisation, name }) =>
-          adopt.mutate({ id: device.id, organisation, name: name?.trim() })
-        }
+      <Form.Item
+        name="organisation"
+        label={t('access:organisation')}
+        rules={[{ required: true, message: t('access:organisation_needed') }]}
       >
-        <Form.Item
-          name="organisation"
-          label={t('access:organisation')}
-          rules={[{ required: true, message: t('access:organisation_needed') }]}
-        >
-          <OrganisationPicker known={home} />
-        </Form.Item>
-        <Form.Item name="name" label={t('access:name')} extra={t('access:name_hint')}>
-          <Input maxLength={100} autoFocus />
-        </Form.Item>
-      </Form>
-    </Modal>
+        <OrganisationPicker known={home} />
+      </Form.Item>
+      <Form.Item name="name" label={t('access:name')} extra={t('access:name_hint')}>
+        <Input maxLength={100} autoFocus />
+      </Form.Item>
+    </FormDialog>
   )
 }

@@ -3,9 +3,10 @@ import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import type { Device, Id } from '../api/types'
 import { paths } from '../app/paths'
-import { DataTable, type Column } from '../shared/DataTable'
-import { Face, Failed, Loading } from '../shared/Face'
+import type { Column } from '../shared/DataTable'
+import { Face } from '../shared/Face'
 import { ago, count, stamp } from '../shared/format'
+import { ListPage } from '../shared/ListPage'
 import { StateMark } from '../shared/StateMark'
 import { useNow } from '../shared/useNow'
 import { useDevices } from './queries'
@@ -85,26 +86,21 @@ export function AdoptedList({
     ],
     [t, now],
   )
-  if (devices.error) return <Failed error={devices.error} retry={() => void devices.refetch()} />
-  if (devices.isPending) return <Loading />
   return (
-    <div className="page-fill">
-      <DataTable
-        label={t('access:tab.adopted')}
-        rows={devices.rows}
-        columns={columns}
-        rowKey={(device) => device.id}
-        selected={chosen}
-        onOpen={(device) => onOpen(device.id)}
-        onEnd={devices.onEnd}
-        empty={
-          <Face
-            kind="empty"
-            text={q ? t('access:none_found', { q }) : t('access:none_adopted')}
-            action={q ? null : <Link to={paths.devices({ tab: 'waiting' })}>{t('access:to_waiting')}</Link>}
-          />
-        }
-      />
-    </div>
+    <ListPage
+      list={devices}
+      label={t('access:tab.adopted')}
+      columns={columns}
+      rowKey={(device) => device.id}
+      selected={chosen}
+      onOpen={(device) => onOpen(device.id)}
+      empty={
+        <Face
+          kind="empty"
+          text={q ? t('access:none_found', { q }) : t('access:none_adopted')}
+          action={q ? null : <Link to={paths.devices({ tab: 'waiting' })}>{t('access:to_waiting')}</Link>}
+        />
+      }
+    />
   )
 }

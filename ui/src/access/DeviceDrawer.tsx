@@ -1,7 +1,7 @@
-import { App, Drawer, Tabs } from 'antd'
+import { Drawer, Tabs } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { DeviceDetail, Id } from '../api/types'
+import type { DeviceDetail, Evidence, Id } from '../api/types'
 import { useCan } from '../governance/session'
 import { EvidenceList } from '../registry/EvidenceList'
 import { StateHistory } from '../registry/StateHistory'
@@ -10,7 +10,10 @@ import { Copyable } from '../shared/Copyable'
 import { Face, Failed, Loading } from '../shared/Face'
 import { count, stamp } from '../shared/format'
 import { StateMark } from '../shared/StateMark'
+import { useAddress } from '../shared/useAddress'
+import { useSure } from '../shared/useSure'
 import { AdoptForm } from './AdoptForm'
+import { ConfigurationPart } from './ConfigurationPart'
 import { Messages } from './Messages'
 import { OwnPassword } from './OwnPassword'
 import { Policies } from './Policies'
@@ -52,11 +55,22 @@ export function DeviceDrawer({ id, onClose }: { id: Id | null; onClose: () => vo
 
 function Known({ device, readAt }: { device: DeviceDetail; readAt: number }) {
   const { t } = useTranslation()
+  const [search] = useAddress()
   return (
     <Tabs
       className="device-tabs"
+      defaultActiveKey={search.get('tab') === 'drift' ? 'configuration' : 'state'}
       items={[
         { key: 'state', label: t('access:part.state'), children: <State device={device} readAt={readAt} /> },
+        ...(device.gateway === SIP_GATEWAY
+          ? [
+              {
+                key: 'configuration',
+                label: t('access:part.configuration'),
+                children: <ConfigurationPart device={device} />,
+              },
+            ]
+          : []),
         {
           key: 'history',
           label: t('registry:history.title'),
@@ -140,16 +154,22 @@ function State({ device, readAt }: { device: DeviceDetail; readAt: number }) {
         <dt>{t('access:column.first_seen')}</dt>
         <dd>{stamp(device.first_seen)}</dd>
       </dl>
-      <EvidenceList evidence={device.evidence} readAt={readAt} />
+      <EvidenceList evidence={heardOf(device)} readAt={readAt} />
       <Standing device={device} />
     </>
   )
 }
 
+/** The evidence that there can be: only GB/T 28181 has catalogues. */
+function heardOf({ gateway, evidence }: DeviceDetail): Evidence {
+  if (gateway === SIP_GATEWAY) return evidence
+  return { ...evidence, items: evidence.items.filter(({ kind }) => kind !== 'catalogue') }
+}
+
 /** Whether it may come at all. */
 function Standing({ device }: { device: DeviceDetail }) {
   const { t } = useTranslation()
-  const { modal } = App.useApp()
+  const sure = useSure()
   const can = useCan()
   const [asked, setAsked] = useState(false)
   const refuse = useRefuse()
@@ -168,13 +188,11 @@ function Standing({ device }: { device: DeviceDetail }) {
           reason={denied}
           loading={refuse.isPending}
           run={() =>
-            void modal.confirm({
+            sure({
               title: t('access:refuse_title', { device: device.device_id }),
-              content: t('access:refuse_text'),
-              okText: t('access:refuse'),
-              okButtonProps: { danger: true },
-              cancelText: t('shared:cancel'),
-              onOk: () => refuse.mutate(device.id),
+              text: t('access:refuse_text'),
+              ok: t('access:refuse'),
+              run: () => refuse.mutate(device.id),
             })
           }
         >

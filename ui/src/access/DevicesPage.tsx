@@ -1,4 +1,3 @@
-import { Input } from 'antd'
 import { useDeferredValue, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../governance/session'
@@ -6,15 +5,18 @@ import { ExportMenu } from '../registry/ExportMenu'
 import { ImportWizard } from '../registry/imports/ImportWizard'
 import { Act } from '../shared/Act'
 import { PageHead } from '../shared/PageHead'
+import { SearchInput } from '../shared/SearchInput'
 import { useAddress } from '../shared/useAddress'
 import { useWaitingDevices } from '../shell/counts'
 import { AddDevice } from './AddDevice'
 import { AdoptedList } from './AdoptedList'
 import { DeviceDrawer } from './DeviceDrawer'
+import { DriftList } from './DriftList'
+import { useOpenDrifts } from './drifts'
 import { RefusalList } from './RefusalList'
 import { WaitingList } from './WaitingList'
 
-const TABS = ['waiting', 'adopted', 'import', 'refusals'] as const
+const TABS = ['waiting', 'adopted', 'drift', 'import', 'refusals'] as const
 type Tab = (typeof TABS)[number]
 
 /** Devices that ask to come in, those that are in, those turned away; and points by file. */
@@ -23,6 +25,7 @@ export function Component() {
   const can = useCan()
   const [search, , put] = useAddress()
   const waiting = useWaitingDevices()
+  const drifts = useOpenDrifts()
   const [adding, setAdding] = useState(false)
   const asked = TABS.find((name) => name === search.get('tab'))
   const tab: Tab = asked ?? (waiting > 0 ? 'waiting' : 'adopted')
@@ -34,7 +37,7 @@ export function Component() {
       <PageHead
         title={t('access:title')}
         tab={tab}
-        onTab={(next) => put({ tab: next, q: null })}
+        onTab={(next) => put({ tab: next, q: null, state: null })}
         tabs={[
           {
             key: 'waiting',
@@ -46,6 +49,15 @@ export function Component() {
             ),
           },
           { key: 'adopted', label: t('access:tab.adopted') },
+          {
+            key: 'drift',
+            label: (
+              <>
+                {t('access:tab.drift')}{' '}
+                <span className={drifts > 0 ? 'figure figure-wait' : 'figure'}>{drifts}</span>
+              </>
+            ),
+          },
           { key: 'import', label: t('access:tab.import') },
           { key: 'refusals', label: t('access:tab.refusals') },
         ]}
@@ -60,6 +72,14 @@ export function Component() {
       </PageHead>
       {tab === 'waiting' ? <WaitingList q={query} chosen={search.get('device')} onOpen={open} /> : null}
       {tab === 'adopted' ? <AdoptedList q={query} chosen={search.get('device')} onOpen={open} /> : null}
+      {tab === 'drift' ? (
+        <DriftList
+          state={search.get('state')}
+          onState={(state) => put({ state })}
+          chosen={search.get('device')}
+          onOpen={open}
+        />
+      ) : null}
       {tab === 'import' ? (
         <ImportWizard id={search.get('import')} onJob={(id) => put({ import: id, tab: 'import' })} />
       ) : null}
@@ -83,11 +103,9 @@ function Search({ text, onText }: { text: string; onText: (text: string) => void
   const { t } = useTranslation()
   const [typed, setTyped] = useState(text)
   return (
-    <Input.Search
-      allowClear
+    <SearchInput
       style={{ width: 280 }}
       placeholder={t('access:search')}
-      aria-label={t('access:search')}
       value={typed}
       onChange={(event) => {
         setTyped(event.target.value)

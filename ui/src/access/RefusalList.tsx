@@ -1,9 +1,10 @@
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Refusal } from '../api/types'
-import { DataTable, type Column } from '../shared/DataTable'
-import { Face, Failed, Loading } from '../shared/Face'
+import type { Column } from '../shared/DataTable'
+import { Face } from '../shared/Face'
 import { ago, count, stamp } from '../shared/format'
+import { ListPage } from '../shared/ListPage'
 import { useNow } from '../shared/useNow'
 import { usePages } from '../shared/usePages'
 import { said } from '../said/said'
@@ -55,23 +56,15 @@ export function RefusalList() {
     ],
     [t, now],
   )
-  if (refusals.error) return <Failed error={refusals.error} retry={() => void refusals.refetch()} />
-  if (refusals.isPending) return <Loading />
   return (
-    <>
-      <div className="page-bar">
-        <p>{t('access:refusal.lead')}</p>
-      </div>
-      <div className="page-fill">
-        <DataTable
-          label={t('access:tab.refusals')}
-          rows={refusals.rows}
-          columns={columns}
-          rowKey={(one) => `${one.peer} ${one.device} ${one.reason}`}
-          onEnd={refusals.onEnd}
-          empty={<Face kind="empty" text={t('access:refusal.none')} />}
-        />
-      </div>
-    </>
+    <ListPage
+      list={refusals}
+      label={t('access:tab.refusals')}
+      columns={columns}
+      rowKey={(one) => `${one.peer} ${one.device} ${one.reason}`}
+      empty={<Face kind="empty" text={t('access:refusal.none')} />}
+    >
+      <p>{t('access:refusal.lead')}</p>
+    </ListPage>
   )
 }

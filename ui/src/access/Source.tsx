@@ -1,9 +1,10 @@
-import { App, Button, Form, Input, Select } from 'antd'
+import { Button, Form, Input, Select } from 'antd'
 import { useTranslation } from 'react-i18next'
 import type { DeviceDetail, RtspSource } from '../api/types'
 import { useCan } from '../governance/session'
 import { Act } from '../shared/Act'
 import { Failed, Loading } from '../shared/Face'
+import { useSure } from '../shared/useSure'
 import { useChangeSource, useRemoveSource, useSource } from './queries'
 
 interface Fields {
@@ -26,7 +27,7 @@ export function Source({ device }: { device: DeviceDetail }) {
 
 function Known({ source }: { source: RtspSource }) {
   const { t } = useTranslation()
-  const { modal } = App.useApp()
+  const sure = useSure()
   const change = useChangeSource(source.code)
   const remove = useRemoveSource(source.code)
   const [form] = Form.useForm<Fields>()
@@ -85,13 +86,11 @@ function Known({ source }: { source: RtspSource }) {
           danger
           loading={remove.isPending}
           run={() =>
-            void modal.confirm({
+            sure({
               title: t('access:source.remove_title', { code: source.code }),
-              content: t('access:source.remove_text'),
-              okText: t('access:source.remove'),
-              okButtonProps: { danger: true },
-              cancelText: t('shared:cancel'),
-              onOk: () => remove.mutate(),
+              text: t('access:source.remove_text'),
+              ok: t('access:source.remove'),
+              run: () => remove.mutate(),
             })
           }
         >

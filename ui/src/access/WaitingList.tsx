@@ -1,13 +1,14 @@
-import { App } from 'antd'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Device, Id } from '../api/types'
 import { useCan, useSession } from '../governance/session'
 import { Act } from '../shared/Act'
-import { DataTable, type Column } from '../shared/DataTable'
-import { Face, Failed, Loading } from '../shared/Face'
+import type { Column } from '../shared/DataTable'
+import { Face } from '../shared/Face'
 import { ago, count, stamp } from '../shared/format'
+import { ListPage } from '../shared/ListPage'
 import { useNow } from '../shared/useNow'
+import { useSure } from '../shared/useSure'
 import { AdoptForm } from './AdoptForm'
 import { useAdopt, useDevices, useRefuse } from './queries'
 
@@ -20,7 +21,7 @@ interface ListProps {
 /** Devices that registered and wait for a person's yes. */
 export function WaitingList({ q, chosen, onOpen }: ListProps) {
   const { t } = useTranslation()
-  const { modal } = App.useApp()
+  const sure = useSure()
   const can = useCan()
   const home = useSession().data?.user.organisation
   const devices = useDevices('waiting', q)
@@ -100,13 +101,11 @@ export function WaitingList({ q, chosen, onOpen }: ListProps) {
               size="small"
               reason={denied}
               run={() =>
-                void modal.confirm({
+                sure({
                   title: t('access:refuse_title', { device: device.device_id }),
-                  content: t('access:refuse_text'),
-                  okText: t('access:refuse'),
-                  okButtonProps: { danger: true },
-                  cancelText: t('shared:cancel'),
-                  onOk: () => refuse(device.id),
+                  text: t('access:refuse_text'),
+                  ok: t('access:refuse'),
+                  run: () => refuse(device.id),
                 })
               }
             >
@@ -116,34 +115,28 @@ export function WaitingList({ q, chosen, onOpen }: ListProps) {
         ),
       },
     ],
-    [t, now, denied, home, adopt, refuse, modal],
+    [t, now, denied, home, adopt, refuse, sure],
   )
-  if (devices.error) return <Failed error={devices.error} retry={() => void devices.refetch()} />
-  if (devices.isPending) return <Loading />
   return (
     <>
-      <div className="page-bar">
+      <ListPage
+        list={devices}
+        label={t('access:tab.waiting')}
+        columns={columns}
+        rowKey={(device) => device.id}
+        selected={chosen}
+        onOpen={(device) => onOpen(device.id)}
+        rowHeight={40}
+        empty={
+          <Face
+            kind="empty"
+            text={q ? t('access:none_found', { q }) : t('access:none_waiting')}
+            detail={q ? null : t('access:none_waiting_hint')}
+          />
+        }
+      >
         <p>{home ? t('access:waiting_lead', { organisation: home.name }) : null}</p>
-      </div>
-      <div className="page-fill">
-        <DataTable
-          label={t('access:tab.waiting')}
-          rows={devices.rows}
-          columns={columns}
-          rowKey={(device) => device.id}
-          selected={chosen}
-          onOpen={(device) => onOpen(device.id)}
-          onEnd={devices.onEnd}
-          rowHeight={40}
-          empty={
-            <Face
-              kind="empty"
-              text={q ? t('access:none_found', { q }) : t('access:none_waiting')}
-              detail={q ? null : t('access:none_waiting_hint')}
-            />
-          }
-        />
-      </div>
+      </ListPage>
       {asked ? <AdoptForm device={asked} home={home ?? null} onClose={() => setAsked(null)} /> : null}
     </>
   )

@@ -43,7 +43,7 @@ export function pathWith(path: string, query?: Query): string {
     }
   }
   const text = search.toString()
-  return text === '' ? path : `${path}?${text}`
+  return text === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${text}`
 }
 
 /** The address of something the browser loads on its own (a picture, a download). */
@@ -61,7 +61,8 @@ export function onSignedOut(listener: () => void): () => void {
   }
 }
 
-async function refusal(response: Response): Promise<ApiError> {
+/** What an answer that is none says of itself. */
+export async function refusal(response: Response): Promise<ApiError> {
   let body: Partial<ErrorBody> = {}
   try {
     const parsed: unknown = await response.json()

@@ -4,6 +4,350 @@
  */
 
 export interface paths {
+    "/api/v1/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Anomalies
+         * @description What was unusual of how people look, latest first.
+         */
+        get: operations["list_anomalies_api_v1_anomalies_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/anomalies/{anomaly_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Anomaly
+         * @description One of them with its rows of the ledger.
+         */
+        get: operations["read_anomaly_api_v1_anomalies__anomaly_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/anomalies/{anomaly_id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide Anomaly
+         * @description Say what it was; nobody decides about themselves.
+         */
+        post: operations["decide_anomaly_api_v1_anomalies__anomaly_id__decision_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Approvals
+         * @description One's own requests and those one may decide, latest first.
+         */
+        get: operations["list_approvals_api_v1_approvals_get"];
+        put?: never;
+        /**
+         * Ask Approval
+         * @description Ask for a second person, for the active purpose.
+         */
+        post: operations["ask_approval_api_v1_approvals_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{approval_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Approval
+         * @description One request.
+         */
+        get: operations["read_approval_api_v1_approvals__approval_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw Approval
+         * @description Take one's own request back while it waits.
+         */
+        delete: operations["withdraw_approval_api_v1_approvals__approval_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{approval_id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide Approval
+         * @description Be the second person.
+         */
+        post: operations["decide_approval_api_v1_approvals__approval_id__decision_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assessments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Assessments
+         * @description Impact assessments: overdue for review first, then drafts, then what is due first.
+         */
+        get: operations["list_assessments_api_v1_assessments_get"];
+        put?: never;
+        /**
+         * Add Assessment
+         * @description Write the draft of an impact assessment (个人信息保护影响评估).
+         */
+        post: operations["add_assessment_api_v1_assessments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assessments/{assessment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Assessment
+         * @description One edition of an impact assessment.
+         */
+        get: operations["read_assessment_api_v1_assessments__assessment_id__get"];
+        /**
+         * Change Assessment
+         * @description A draft says something else; what was approved does not change.
+         */
+        put: operations["change_assessment_api_v1_assessments__assessment_id__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assessments/{assessment_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Assessment
+         * @description Another person than who wrote it approves it; the edition before is superseded.
+         */
+        post: operations["approve_assessment_api_v1_assessments__assessment_id__approval_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assessments/{assessment_id}/assessment.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Print Assessment
+         * @description A page to print.
+         */
+        get: operations["print_assessment_api_v1_assessments__assessment_id__assessment_html_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assessments/{assessment_id}/editions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Assessment Edition
+         * @description Write the draft of a new edition of the approved one, which stays approved until the new one is.
+         */
+        post: operations["add_assessment_edition_api_v1_assessments__assessment_id__editions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breaches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Breaches
+         * @description Breaches, latest first.
+         */
+        get: operations["list_breaches_api_v1_breaches_get"];
+        put?: never;
+        /**
+         * Add Breach
+         * @description Begin the record of a breach (个人信息安全事件).
+         */
+        post: operations["add_breach_api_v1_breaches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breaches/extent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Extent
+         * @description What was looked at in a span, as far as the ledger knows: a help for counting who is affected.
+         */
+        get: operations["read_extent_api_v1_breaches_extent_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breaches/{breach_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Breach
+         * @description One breach.
+         */
+        get: operations["read_breach_api_v1_breaches__breach_id__get"];
+        /**
+         * Change Breach
+         * @description More is known of it.
+         */
+        put: operations["change_breach_api_v1_breaches__breach_id__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breaches/{breach_id}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Breach Step
+         * @description The authority or the people concerned were told, or it is closed.
+         */
+        post: operations["add_breach_step_api_v1_breaches__breach_id__steps_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breaches/{breach_id}/{to}-notice.{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Draft Notice
+         * @description A draft of the notice to the authority or to the people concerned (PIPL article 57).
+         */
+        get: operations["draft_notice_api_v1_breaches__breach_id___to__notice__kind__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/counts": {
         parameters: {
             query?: never;
@@ -16,6 +360,46 @@ export interface paths {
          * @description Sums by state, kind, class and owner.
          */
         get: operations["counts_api_v1_counts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Deletions
+         * @description The proofs of deletions, latest first.
+         */
+        get: operations["list_deletions_api_v1_deletions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deletions/{deletion_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Deletion
+         * @description A proof with every object.
+         */
+        get: operations["read_deletion_api_v1_deletions__deletion_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -240,6 +624,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{device}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration
+         * @description What a device should say of its configuration, and where it says something else.
+         */
+        get: operations["configuration_api_v1_devices__device__configuration_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{device}/history": {
         parameters: {
             query?: never;
@@ -340,6 +744,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/drifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Drifts
+         * @description Devices that say something else of their configuration than they should, newest first.
+         */
+        get: operations["list_drifts_api_v1_drifts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drifts/{drift}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Drift
+         * @description What the device says now is right: it becomes the baseline, and the drift is closed.
+         */
+        post: operations["accept_drift_api_v1_drifts__drift__accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -353,6 +797,115 @@ export interface paths {
          */
         get: operations["read_events_api_v1_events_get"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Exports
+         * @description One's own exports and those of points that one may export, latest first.
+         */
+        get: operations["list_exports_api_v1_exports_get"];
+        put?: never;
+        /**
+         * Ask For Export
+         * @description Ask for a package of clips, made in the background; each clip is decided as one that is taken at once.
+         */
+        post: operations["ask_for_export_api_v1_exports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{export_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Export
+         * @description One export, and how far it is.
+         */
+        get: operations["read_export_api_v1_exports__export_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Give Export Up
+         * @description Cancel it while it is made, discard it when it is ready.
+         */
+        delete: operations["give_export_up_api_v1_exports__export_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{export_id}/package.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take Package
+         * @description The package, whole or in ranges; each request is a row of the ledger. Whoever did not ask for the export
+         *     needs a purpose and a second person of their own.
+         */
+        get: operations["take_package_api_v1_exports__export_id__package_zip_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/filing-forms/{form_id}/form.{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Form
+         * @description The form as a file, or as a page to print.
+         */
+        get: operations["download_form_api_v1_filing_forms__form_id__form__kind__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/filing-forms/{form_id}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Enter Receipt
+         * @description The police gave a receipt for it.
+         */
+        put: operations["enter_receipt_api_v1_filing_forms__form_id__receipt_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -448,7 +1001,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/holds/{hold_id}": {
+    "/api/v1/holds/{hold_id}/release": {
         parameters: {
             query?: never;
             header?: never;
@@ -457,12 +1010,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post?: never;
         /**
          * Release Hold
          * @description Let it go: retention may delete what has expired.
          */
-        delete: operations["release_hold_api_v1_holds__hold_id__delete"];
+        post: operations["release_hold_api_v1_holds__hold_id__release_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -619,7 +1172,7 @@ export interface paths {
         };
         /**
          * Read Ledger
-         * @description The ledger, latest first. kind: only rows of that kind.
+         * @description The ledger, latest first. What is left out does not narrow it.
          */
         get: operations["read_ledger_api_v1_ledger_get"];
         put?: never;
@@ -714,6 +1267,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/oversight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Oversight
+         * @description What people did in a month, in numbers (domain.md G21).
+         */
+        get: operations["read_oversight_api_v1_oversight_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/plays": {
         parameters: {
             query?: never;
@@ -763,7 +1336,8 @@ export interface paths {
         };
         /**
          * List Points
-         * @description Points by their number. Several values of kind, class, state, owner, division are joined by commas.
+         * @description Points by their number. Several values of kind, class, state, owner, division are joined by commas. Programs
+         *     of other departments get the fields of their agreement, and filter by those alone.
          */
         get: operations["list_points_api_v1_points_get"];
         put?: never;
@@ -844,10 +1418,32 @@ export interface paths {
         /**
          * Clip
          * @description A range of at most six hours as one MP4, as recorded; gaps are left out and told in X-Anwang-Gaps.
+         *
+         *     Where masks or a mark are drawn on it, it is H.264, made while it is sent, without a length or ranges.
          */
         get: operations["clip_api_v1_points__point_id__clip_mp4_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/points/{point_id}/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete Early
+         * @description Delete recordings that have served their purpose, with a second person's yes. Nothing that is held.
+         */
+        post: operations["delete_early_api_v1_points__point_id__deletions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -911,6 +1507,30 @@ export interface paths {
          * @description A picture that the device takes and uploads itself (2022), as JPEG in its full size.
          */
         post: operations["take_device_snapshot_api_v1_points__point_id__device_snapshot_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/points/{point_id}/masks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Masks
+         * @description What is covered in a point's pictures, for whoever sees them.
+         */
+        get: operations["read_masks_api_v1_points__point_id__masks_get"];
+        /**
+         * Set Masks
+         * @description Draw them; they count at once. To change or remove one needs a second person, as seeing behind it does.
+         */
+        put: operations["set_masks_api_v1_points__point_id__masks_put"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1036,7 +1656,8 @@ export interface paths {
         };
         /**
          * Take Snapshot
-         * @description The picture of now as JPEG; `X-Anwang-At` says when it was received.
+         * @description The picture of now as JPEG; `X-Anwang-At` says when it was received, `X-Anwang-Masked` whether masks are
+         *     drawn on it.
          */
         get: operations["take_snapshot_api_v1_points__point_id__snapshot_get"];
         put?: never;
@@ -1056,9 +1677,29 @@ export interface paths {
         };
         /**
          * Snapshot
-         * @description The recorded picture of a moment, as JPEG.
+         * @description The recorded picture of a moment, as JPEG; `X-Anwang-Masked` says whether masks are drawn on it.
          */
         get: operations["snapshot_api_v1_points__point_id__snapshot_jpg_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/points/{point_id}/unmasked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ask Unmasked
+         * @description Whether one sees it without masks; 403 says what is missing: a purpose, or a second person's yes.
+         */
+        get: operations["ask_unmasked_api_v1_points__point_id__unmasked_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1076,7 +1717,7 @@ export interface paths {
         };
         /**
          * One Point
-         * @description A point with its file and owners.
+         * @description A point with its file and owners; for programs of other departments with the fields of their agreement.
          */
         get: operations["one_point_api_v1_points__point__get"];
         put?: never;
@@ -1171,6 +1812,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Positions
+         * @description Where the points that move were last, by the filter of the tiles; at most 20,000.
+         */
+        get: operations["positions_api_v1_positions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/purposes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Purposes
+         * @description One's own purposes, latest first.
+         */
+        get: operations["list_purposes_api_v1_purposes_get"];
+        put?: never;
+        /**
+         * Open Purpose
+         * @description State why one is going to look; the session remembers it until it ends.
+         */
+        post: operations["open_purpose_api_v1_purposes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/purposes/{purpose_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Close Purpose
+         * @description End one's own purpose; what was opened for it ends, too.
+         */
+        delete: operations["close_purpose_api_v1_purposes__purpose_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/recording-plans": {
         parameters: {
             query?: never;
@@ -1231,6 +1936,310 @@ export interface paths {
          * @description What was refused, with the peer's name.
          */
         get: operations["list_refusals_api_v1_refusals_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Requests
+         * @description Requests and complaints, without who asked.
+         */
+        get: operations["list_requests_api_v1_requests_get"];
+        put?: never;
+        /**
+         * Enter Request
+         * @description Register a request to see recordings, or a complaint; who enters it handles it.
+         */
+        post: operations["enter_request_api_v1_requests_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Request
+         * @description One of them, without who asked.
+         */
+        get: operations["read_request_api_v1_requests__request_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer Complaint
+         * @description A complaint was answered.
+         */
+        post: operations["answer_complaint_api_v1_requests__request_id__answer_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/asker": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Asker
+         * @description Who asked, for the handler; the ledger says that it was shown.
+         */
+        get: operations["read_asker_api_v1_requests__request_id__asker_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide Delivery
+         * @description Be the second officer: the copy is handed over, or it goes back to the handler.
+         */
+        post: operations["decide_delivery_api_v1_requests__request_id__decision_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/handler": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take Request Over
+         * @description Handle it from now on.
+         */
+        post: operations["take_request_over_api_v1_requests__request_id__handler_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Request Identity
+         * @description It was proved who asks; text: how.
+         */
+        post: operations["check_request_identity_api_v1_requests__request_id__identity_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose Request Places
+         * @description These recordings are looked through.
+         */
+        post: operations["choose_request_places_api_v1_requests__request_id__places_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose Delivery
+         * @description A redacted copy is to be handed over; another officer decides.
+         */
+        post: operations["propose_delivery_api_v1_requests__request_id__proposal_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/purpose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open Request Purpose
+         * @description RequestState the purpose of looking through its recordings; its number is the case number.
+         */
+        post: operations["open_request_purpose_api_v1_requests__request_id__purpose_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/refusal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuse Request
+         * @description Nothing is handed out.
+         */
+        post: operations["refuse_request_api_v1_requests__request_id__refusal_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{request_id}/withdrawal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw Request
+         * @description Who asked does not want it any more.
+         */
+        post: operations["withdraw_request_api_v1_requests__request_id__withdrawal_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reports
+         * @description The daily reports, latest first.
+         */
+        get: operations["list_reports_api_v1_retention_reports_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/reports/{day}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Findings
+         * @description What a day's report found.
+         */
+        get: operations["list_findings_api_v1_retention_reports__day__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Rights
+         * @description Why somebody can see a point, or can't, by the same decisions as every look.
+         */
+        get: operations["explain_rights_api_v1_rights_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1339,6 +2348,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Leave
+         * @description To the provider's sign-in page.
+         */
+        get: operations["leave_api_v1_session_oidc_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come Back
+         * @description From the provider: signs in, sets the cookie, and leads to where one was going.
+         */
+        get: operations["come_back_api_v1_session_oidc_callback_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/password": {
         parameters: {
             query?: never;
@@ -1353,6 +2402,50 @@ export interface paths {
          */
         put: operations["change_password_api_v1_session_password_put"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Confirm Second Factor
+         * @description The app works: from now on a sign-in needs its code. One's other sessions and tokens end.
+         */
+        put: operations["confirm_second_factor_api_v1_session_totp_put"];
+        /**
+         * Begin Second Factor
+         * @description A secret for an authenticator app (RFC 6238), shown this once; it counts when its first code is confirmed.
+         */
+        post: operations["begin_second_factor_api_v1_session_totp_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/totp/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Second Factor
+         * @description Do without, with a last code.
+         */
+        post: operations["remove_second_factor_api_v1_session_totp_removal_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1434,9 +2527,249 @@ export interface paths {
         put?: never;
         /**
          * Set Up
-         * @description Make the first administrator and use the link up.
+         * @description Make the administrator that the link is for, and use it up.
          */
         post: operations["set_up_api_v1_setup__token__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Agreements
+         * @description Sharing agreements, latest first.
+         */
+        get: operations["list_agreements_api_v1_sharing_get"];
+        put?: never;
+        /**
+         * Add Agreement
+         * @description Write the draft of a sharing agreement (共享协议).
+         */
+        post: operations["add_agreement_api_v1_sharing_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Partner Accounts
+         * @description Service accounts that an agreement may name.
+         */
+        get: operations["list_partner_accounts_api_v1_sharing_accounts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing/shareable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Shareable
+         * @description What an agreement may name: fields of points, and what may be done.
+         */
+        get: operations["read_shareable_api_v1_sharing_shareable_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing/{agreement_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Agreement
+         * @description One sharing agreement.
+         */
+        get: operations["read_agreement_api_v1_sharing__agreement_id__get"];
+        /**
+         * Change Agreement
+         * @description A draft says something else; what was approved does not change.
+         */
+        put: operations["change_agreement_api_v1_sharing__agreement_id__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing/{agreement_id}/pulls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Pulls
+         * @description What the partner was answered, latest first: `look` is the id that the answer's X-Anwang-Look told.
+         */
+        get: operations["list_pulls_api_v1_sharing__agreement_id__pulls_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing/{agreement_id}/pulls.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Pulls
+         * @description The same as a file, to be compared with the partner's log. `X-Anwang-More: true`: there are older ones.
+         */
+        get: operations["download_pulls_api_v1_sharing__agreement_id__pulls_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sharing/{agreement_id}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Agreement Step
+         * @description Approve, suspend, resume or end it. It takes effect at once, also on what is open.
+         */
+        post: operations["add_agreement_step_api_v1_sharing__agreement_id__steps_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Ways
+         * @description How one can sign in here.
+         */
+        get: operations["read_ways_api_v1_sign_in_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/signs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Signs
+         * @description Signs, those first that nobody has looked at for longest. system: only those of one.
+         */
+        get: operations["list_signs_api_v1_signs_get"];
+        put?: never;
+        /**
+         * Add Sign
+         * @description Enter a sign (提示标识).
+         */
+        post: operations["add_sign_api_v1_signs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/signs/{sign_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Sign
+         * @description It is otherwise, or somebody has looked at it.
+         */
+        put: operations["change_sign_api_v1_signs__sign_id__put"];
+        post?: never;
+        /**
+         * Remove Sign
+         * @description It is not there any more; its photo is deleted.
+         */
+        delete: operations["remove_sign_api_v1_signs__sign_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/signs/{sign_id}/photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Photo
+         * @description Its photo.
+         */
+        get: operations["read_photo_api_v1_signs__sign_id__photo_get"];
+        /**
+         * Put Photo
+         * @description Take a photo of it as the request's body: JPEG or PNG, 5 MiB at most.
+         */
+        put: operations["put_photo_api_v1_signs__sign_id__photo_put"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1668,6 +3001,146 @@ export interface paths {
         patch: operations["change_user_api_v1_users__user_id__patch"];
         trace?: never;
     };
+    "/api/v1/users/{user_id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Grants
+         * @description Where and when an account may do what its role may: one's own, or of accounts that one manages.
+         */
+        get: operations["list_grants_api_v1_users__user_id__grants_get"];
+        /**
+         * Replace Grants
+         * @description Replace all grants of an account; it takes effect at once.
+         */
+        put: operations["replace_grants_api_v1_users__user_id__grants_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user_id}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Service Token
+         * @description Make an API token of a service account.
+         */
+        post: operations["make_service_token_api_v1_users__user_id__tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user_id}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Reset Second Factor
+         * @description Somebody's app is lost: they sign in without, and set up a new one. Their sessions end.
+         */
+        delete: operations["reset_second_factor_api_v1_users__user_id__totp_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/video-systems": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Systems
+         * @description Video systems, those that press most first.
+         */
+        get: operations["list_systems_api_v1_video_systems_get"];
+        put?: never;
+        /**
+         * Add System
+         * @description Enter a video system (视频图像信息系统).
+         */
+        post: operations["add_system_api_v1_video_systems_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/video-systems/{system_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read System
+         * @description One video system.
+         */
+        get: operations["read_system_api_v1_video_systems__system_id__get"];
+        /**
+         * Change System
+         * @description It is otherwise from now on.
+         */
+        put: operations["change_system_api_v1_video_systems__system_id__put"];
+        post?: never;
+        /**
+         * Remove System
+         * @description It is out of use; its forms and receipts stay in the database.
+         */
+        delete: operations["remove_system_api_v1_video_systems__system_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/video-systems/{system_id}/forms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Forms
+         * @description A system's filing forms, latest first.
+         */
+        get: operations["list_forms_api_v1_video_systems__system_id__forms_get"];
+        put?: never;
+        /**
+         * Make Form
+         * @description Put down what the system is now, to be filed.
+         */
+        post: operations["make_form_api_v1_video_systems__system_id__forms_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1681,37 +3154,77 @@ export interface components {
             administer: boolean;
             /** Adopt */
             adopt: boolean;
+            /** Approve */
+            approve: boolean;
+            /** Ask Approval */
+            ask_approval: boolean;
+            /** Delete */
+            delete: boolean;
+            /** Edit Masks */
+            edit_masks: boolean;
             /** Edit Points */
             edit_points: boolean;
             /** Export */
             export: boolean;
+            /** Handle Requests */
+            handle_requests: boolean;
             /** Hold */
             hold: boolean;
             /** Import Points */
             import_points: boolean;
+            /** Manage Breaches */
+            manage_breaches: boolean;
+            /** Manage Duties */
+            manage_duties: boolean;
             /** Manage Users */
             manage_users: boolean;
+            /** Open Purpose */
+            open_purpose: boolean;
             /** Own Account */
             own_account: boolean;
             /** Ptz */
             ptz: boolean;
+            /** Read Breaches */
+            read_breaches: boolean;
+            /** Read Duties */
+            read_duties: boolean;
             /** Read Ledger */
             read_ledger: boolean;
             /** Read Points */
             read_points: boolean;
+            /** Read Requests */
+            read_requests: boolean;
             /** Read System */
             read_system: boolean;
             /** Read Timeline */
             read_timeline: boolean;
             /** Read Trace */
             read_trace: boolean;
+            /** Settle Anomalies */
+            settle_anomalies: boolean;
             /** Snapshot */
             snapshot: boolean;
+            /** Unmask */
+            unmask: boolean;
             /** View Live */
             view_live: boolean;
             /** View Playback */
             view_playback: boolean;
         };
+        /**
+         * AcceptDto
+         * @description Why what a device says now is right.
+         */
+        AcceptDto: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * Action
+         * @description What can be done. Each route names one.
+         * @enum {string}
+         */
+        Action: "own_account" | "read_points" | "read_timeline" | "read_trace" | "view_live" | "view_playback" | "snapshot" | "export" | "ptz" | "hold" | "delete" | "unmask" | "edit_masks" | "import_points" | "edit_points" | "adopt" | "read_system" | "manage_users" | "read_ledger" | "administer" | "open_purpose" | "ask_approval" | "approve" | "read_duties" | "manage_duties" | "settle_anomalies" | "read_breaches" | "manage_breaches" | "read_requests" | "handle_requests";
         /**
          * AddedDto
          * @description Our id of the device.
@@ -1734,17 +3247,404 @@ export interface components {
             organisation: string;
         };
         /**
+         * AgreementDoneDto
+         * @description A step that was taken. by: user name.
+         */
+        AgreementDoneDto: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Note */
+            note: string;
+            step: components["schemas"]["AgreementStep"];
+        };
+        /**
+         * AgreementDto
+         * @description A sharing agreement. written_by: who wrote it last, and does not approve it.
+         */
+        AgreementDto: {
+            /** Accounts */
+            accounts: components["schemas"]["NamedDto"][];
+            /** Actions */
+            actions: components["schemas"]["Action"][];
+            /** Classes */
+            classes: number[];
+            /** Contact */
+            contact: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Department */
+            department: string;
+            /** Departments */
+            departments: string[];
+            /** Fields */
+            fields: string[];
+            /**
+             * From
+             * Format: date
+             */
+            from: string;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["PurposeKind"];
+            /** Kinds */
+            kinds: string[];
+            /** Legal Basis */
+            legal_basis: string;
+            /** Number */
+            number: string;
+            organisation: components["schemas"]["NamedDto"];
+            /** Purpose */
+            purpose: string;
+            state: components["schemas"]["AgreementState"];
+            /** Steps */
+            steps: components["schemas"]["AgreementDoneDto"][];
+            /** Unit */
+            unit: string;
+            /**
+             * Until
+             * Format: date
+             */
+            until: string;
+            /** Version */
+            version: number;
+            written_by: components["schemas"]["NamedDto"];
+            /** Zones */
+            zones: string[];
+        };
+        /**
+         * AgreementState
+         * @description How far an agreement is.
+         * @enum {string}
+         */
+        AgreementState: "draft" | "agreed" | "in_force" | "suspended" | "expired" | "ended";
+        /**
+         * AgreementStep
+         * @description What happens to an agreement.
+         * @enum {string}
+         */
+        AgreementStep: "approve" | "suspend" | "resume" | "end" | "begin" | "lapse";
+        /**
+         * AgreementStepDto
+         * @description A step to take: approve, suspend, resume, end. note: why. version: of what was read.
+         */
+        AgreementStepDto: {
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+            step: components["schemas"]["AgreementStep"];
+            /** Version */
+            version: number;
+        };
+        /**
+         * AgreementsDto
+         * @description A page of agreements, latest first.
+         */
+        AgreementsDto: {
+            /** Items */
+            items: components["schemas"]["AgreementDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * AllToSearchDto
+         * @description What is looked through.
+         */
+        AllToSearchDto: {
+            /** Items */
+            items: components["schemas"]["ToSearchDto"][];
+        };
+        /**
+         * AnomaliesDto
+         * @description A page of anomalies, latest first.
+         */
+        AnomaliesDto: {
+            /** Items */
+            items: components["schemas"]["AnomalyDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * AnomalyDto
+         * @description A finding. from, to: its window. count passed bound; usual: looks in the account's own usual hour, null where
+         *     that does not matter. subject: id of the point that came back, "" for none. mine: it is about the reader, who cannot
+         *     decide it.
+         */
+        AnomalyDto: {
+            /** Bound */
+            bound: number;
+            /** Count */
+            count: number;
+            /** Decided At */
+            decided_at: string | null;
+            /** Decided By */
+            decided_by: string;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Id */
+            id: string;
+            /** Mine */
+            mine: boolean;
+            /** Note */
+            note: string;
+            rule: components["schemas"]["AnomalyRule"];
+            state: components["schemas"]["AnomalyState"];
+            /** Subject */
+            subject: string;
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /** Unit */
+            unit: string;
+            user: components["schemas"]["NamedDto"];
+            /** Usual */
+            usual: number | null;
+        };
+        /**
+         * AnomalyRule
+         * @description What was unusual.
+         * @enum {string}
+         */
+        AnomalyRule: "burst" | "searches" | "refused" | "off_hours" | "repeated";
+        /**
+         * AnomalyState
+         * @description What the auditors found.
+         * @enum {string}
+         */
+        AnomalyState: "open" | "explained" | "misconduct" | "dismissed";
+        /**
+         * AnomalyVerdictDto
+         * @description What an anomaly was: explained, misconduct or dismissed; and why.
+         */
+        AnomalyVerdictDto: {
+            /** Note */
+            note: string;
+            verdict: components["schemas"]["AnomalyState"];
+        };
+        /**
+         * AnswerDto
+         * @description What somebody may do with the point. about: `live`, or recordings that are `recent` or `old`.
+         *
+         *     lack: a purpose or an approval would turn a refusal.
+         */
+        AnswerDto: {
+            /** About */
+            about: string;
+            action: components["schemas"]["Action"];
+            /** Hint */
+            hint: string;
+            lack: components["schemas"]["Lack"] | null;
+            /** Reason */
+            reason: string;
+            verdict: components["schemas"]["Verdict"];
+        };
+        /**
          * Answered
          * @description What became of a search.
          * @enum {string}
          */
         Answered: "complete" | "partial" | "silent";
         /**
+         * ApprovalDto
+         * @description A request and what became of it. mine: the reader asked for it. may_decide: the reader can be the second person.
+         *
+         *     expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it.
+         */
+        ApprovalDto: {
+            action: components["schemas"]["Action"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Decided At */
+            decided_at: string | null;
+            /** Decided By */
+            decided_by: string;
+            /** Decision */
+            decision: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Id */
+            id: string;
+            /** May Decide */
+            may_decide: boolean;
+            /** Mine */
+            mine: boolean;
+            /** Objects */
+            objects: components["schemas"]["NamedDto"][];
+            purpose: components["schemas"]["PurposeDto"];
+            /** Reason */
+            reason: string;
+            state: components["schemas"]["ApprovalState"];
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /** Unit */
+            unit: string;
+            /** Urgent */
+            urgent: boolean;
+            user: components["schemas"]["NamedDto"];
+            /** Uses */
+            uses: number;
+        };
+        /**
+         * ApprovalState
+         * @description Where a request for a second person stands.
+         * @enum {string}
+         */
+        ApprovalState: "open" | "granted" | "refused" | "withdrawn" | "urgent" | "overdue" | "expired";
+        /**
+         * ApprovalsDto
+         * @description A page of requests, latest first.
+         */
+        ApprovalsDto: {
+            /** Items */
+            items: components["schemas"]["ApprovalDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * ApproveAssessmentDto
+         * @description The second person's yes. version: of what was read.
+         */
+        ApproveAssessmentDto: {
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+            /** Version */
+            version: number;
+        };
+        /**
          * As
          * @description What a stream may be converted to.
          * @enum {string}
          */
         As: "h264";
+        /**
+         * AskerDto
+         * @description Who asks. contact: telephone, address.
+         */
+        AskerDto: {
+            /** Contact */
+            contact: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * AssessmentApprovalDto
+         * @description The second person's yes. by: user name.
+         */
+        AssessmentApprovalDto: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Note */
+            note: string;
+        };
+        /**
+         * AssessmentDto
+         * @description An edition of an impact assessment. first: id of its first edition. system: named as it was then. review: where
+         *     it stands with its review today; days_left: until its last day, negative when it is over. is_writer: the asking
+         *     account wrote in it, and may not approve it. author: user name of whoever wrote it last.
+         */
+        AssessmentDto: {
+            approval: components["schemas"]["AssessmentApprovalDto"] | null;
+            /** Author */
+            author: string;
+            /** Conclusion */
+            conclusion: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Days Left */
+            days_left: number;
+            /** Edition */
+            edition: number;
+            /** First */
+            first: string;
+            /** Id */
+            id: string;
+            /** Is Writer */
+            is_writer: boolean;
+            /**
+             * Made On
+             * Format: date
+             */
+            made_on: string;
+            /** Measures */
+            measures: string;
+            /** Necessity */
+            necessity: string;
+            organisation: components["schemas"]["NamedDto"];
+            review: components["schemas"]["Review"];
+            /**
+             * Review By
+             * Format: date
+             */
+            review_by: string;
+            /** Risks */
+            risks: string;
+            state: components["schemas"]["AssessmentState"];
+            /** Subject */
+            subject: string;
+            system: components["schemas"]["NamedDto"] | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * AssessmentState
+         * @description How far an edition of an assessment is.
+         * @enum {string}
+         */
+        AssessmentState: "draft" | "approved" | "superseded";
+        /**
+         * AssessmentsDto
+         * @description A page of impact assessments, overdue ones first.
+         */
+        AssessmentsDto: {
+            /** Items */
+            items: components["schemas"]["AssessmentDto"][];
+            /** Next */
+            next: string | null;
+        };
         /**
          * AxisDto
          * @description One point's part of the time axis. growing: it is being recorded now. causes_cut: some old causes were left out,
@@ -1769,6 +3669,162 @@ export interface components {
             spans: components["schemas"]["anwang__media__http__recordings__SpanDto"][];
         };
         /**
+         * BaselineDto
+         * @description What a device should say. made_by: who accepted it; null where it was the first answer. intact: its signature
+         *     fits; otherwise somebody changed it in the database.
+         */
+        BaselineDto: {
+            /** Intact */
+            intact: boolean;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string | null;
+            origin: components["schemas"]["Origin"];
+            /** Values */
+            values: components["schemas"]["ValueDto"][];
+        };
+        /**
+         * BreachDoneDto
+         * @description A step that was done. by: user name.
+         */
+        BreachDoneDto: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Note */
+            note: string;
+            step: components["schemas"]["BreachStep"];
+        };
+        /**
+         * BreachDto
+         * @description A breach. unreported_seconds: how long the authority did not know, or has not known since it was found. lacking:
+         *     what a notice needs and nobody has written yet. kept_until: the record is kept until then at least; null: it is not
+         *     closed.
+         */
+        BreachDto: {
+            /** Advice */
+            advice: string;
+            /** Affected */
+            affected: number | null;
+            /** Cause */
+            cause: string;
+            /** Contact */
+            contact: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Harm */
+            harm: string;
+            /** Id */
+            id: string;
+            /** Kept Until */
+            kept_until: string | null;
+            /** Kinds */
+            kinds: components["schemas"]["BreachKind"][];
+            /** Lacking */
+            lacking: string[];
+            /** Measures */
+            measures: string;
+            organisation: components["schemas"]["NamedDto"];
+            state: components["schemas"]["BreachState"];
+            /** Steps */
+            steps: components["schemas"]["BreachDoneDto"][];
+            /** Title */
+            title: string;
+            /** To */
+            to: string | null;
+            /** Unreported Seconds */
+            unreported_seconds: number;
+            /** Version */
+            version: number;
+            /** What */
+            what: string;
+        };
+        /**
+         * BreachExtentDto
+         * @description What the ledger knows of a span: points looked at, looks opened, accounts that looked, bytes that left. waiting:
+         *     rows that are not counted yet.
+         */
+        BreachExtentDto: {
+            /** Accounts */
+            accounts: number;
+            /** Bytes */
+            bytes: number;
+            /** Looks */
+            looks: number;
+            /** Points */
+            points: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
+         * BreachKind
+         * @description Kinds of information that got out, were altered or lost.
+         * @enum {string}
+         */
+        BreachKind: "video" | "pictures" | "plates" | "positions" | "contacts" | "accounts" | "cases" | "other";
+        /**
+         * BreachState
+         * @description How far it is.
+         * @enum {string}
+         */
+        BreachState: "draft" | "reported" | "notified" | "closed";
+        /**
+         * BreachStep
+         * @description What is done about it.
+         * @enum {string}
+         */
+        BreachStep: "report" | "notify" | "close";
+        /**
+         * BreachStepDto
+         * @description A step to be written: report (to the authority), notify (the people concerned), close. at: when it was done.
+         *     note: to whom and how, or why it is closed. version: of what was read.
+         */
+        BreachStepDto: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Note */
+            note: string;
+            step: components["schemas"]["BreachStep"];
+            /** Version */
+            version: number;
+        };
+        /**
+         * BreachesDto
+         * @description A page of breaches, latest first.
+         */
+        BreachesDto: {
+            /** Items */
+            items: components["schemas"]["BreachDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
          * CalendarDto
          * @description The days of a month in the city's civil time.
          */
@@ -1777,6 +3833,29 @@ export interface components {
             days: components["schemas"]["DayDto"][];
             /** Month */
             month: string;
+        };
+        /**
+         * CellDto
+         * @description A number. names: what it is of. count: null where it is too small to be published.
+         */
+        CellDto: {
+            /** Count */
+            count: number | null;
+            /** Names */
+            names: string[];
+        };
+        /**
+         * ChangeDto
+         * @description One thing that was filed otherwise. kind: of devices; "" for everything else.
+         */
+        ChangeDto: {
+            /** Before */
+            before: string;
+            /** Kind */
+            kind: string;
+            /** Now */
+            now: string;
+            what: components["schemas"]["What"];
         };
         /**
          * ChangePasswordDto
@@ -1814,11 +3893,12 @@ export interface components {
             /** Version */
             version: number;
             /** Weekly */
-            weekly?: components["schemas"]["HoursDto"][];
+            weekly?: components["schemas"]["anwang__media__http__recordings__HoursDto"][];
         };
         /**
          * ChangeUserDto
          * @description What to change of an account; what is left out stays. password: a new one, ends the account's sessions.
+         *     ends_at: null takes the account's end away.
          *
          *     username: only as it is; forms send it along.
          */
@@ -1827,6 +3907,8 @@ export interface components {
             disabled?: boolean | null;
             /** Display Name */
             display_name?: string | null;
+            /** Ends At */
+            ends_at?: string | null;
             /** Organisation */
             organisation?: string | null;
             /** Password */
@@ -1835,6 +3917,196 @@ export interface components {
             /** Username */
             username?: string | null;
         };
+        /**
+         * ChangedAgreementDto
+         * @description What a draft says from now on. version: of what was read.
+         */
+        ChangedAgreementDto: {
+            /** Accounts */
+            accounts: string[];
+            /** Actions */
+            actions: components["schemas"]["Action"][];
+            /** Classes */
+            classes?: number[];
+            /** Contact */
+            contact: string;
+            /** Department */
+            department: string;
+            /** Departments */
+            departments?: string[];
+            /** Fields */
+            fields: string[];
+            /**
+             * From
+             * Format: date
+             */
+            from: string;
+            kind: components["schemas"]["PurposeKind"];
+            /** Kinds */
+            kinds?: string[];
+            /** Legal Basis */
+            legal_basis: string;
+            /** Number */
+            number: string;
+            /** Organisation */
+            organisation: string;
+            /** Purpose */
+            purpose: string;
+            /** Unit */
+            unit: string;
+            /**
+             * Until
+             * Format: date
+             */
+            until: string;
+            /** Version */
+            version: number;
+            /** Zones */
+            zones?: string[];
+        };
+        /**
+         * ChangedAssessmentDto
+         * @description What a draft says from now on. version: of what was read.
+         */
+        ChangedAssessmentDto: {
+            /** Conclusion */
+            conclusion: string;
+            /**
+             * Made On
+             * Format: date
+             */
+            made_on: string;
+            /** Measures */
+            measures: string;
+            /** Necessity */
+            necessity: string;
+            /** Organisation */
+            organisation: string;
+            /**
+             * Review By
+             * Format: date
+             */
+            review_by: string;
+            /** Risks */
+            risks: string;
+            /** Subject */
+            subject: string;
+            /** System */
+            system?: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ChangedBreachDto
+         * @description What a breach is from now on. version: of what was read.
+         */
+        ChangedBreachDto: {
+            /**
+             * Advice
+             * @default
+             */
+            advice?: string;
+            /** Affected */
+            affected?: number | null;
+            /**
+             * Cause
+             * @default
+             */
+            cause?: string;
+            /** Contact */
+            contact: string;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /**
+             * Harm
+             * @default
+             */
+            harm?: string;
+            /** Kinds */
+            kinds: components["schemas"]["BreachKind"][];
+            /**
+             * Measures
+             * @default
+             */
+            measures?: string;
+            /** Organisation */
+            organisation: string;
+            /** Title */
+            title: string;
+            /** To */
+            to?: string | null;
+            /** Version */
+            version: number;
+            /** What */
+            what: string;
+        };
+        /**
+         * ChangedSignDto
+         * @description What a sign is. longitude, latitude: WGS-84 degrees, or both null. checked_on: the day on which somebody last saw
+         *     it. version: of what was read; any for a new one.
+         */
+        ChangedSignDto: {
+            /**
+             * Checked On
+             * Format: date
+             */
+            checked_on: string;
+            /** Contact */
+            contact: string;
+            /** Language */
+            language: string;
+            /** Latitude */
+            latitude: number | null;
+            /** Longitude */
+            longitude: number | null;
+            /** Place */
+            place: string;
+            /**
+             * Version
+             * @default 1
+             */
+            version?: number;
+            /** Wording */
+            wording: string;
+        };
+        /**
+         * ChangedSystemDto
+         * @description What a video system is from now on. version: of what was read.
+         */
+        ChangedSystemDto: {
+            /** Contact */
+            contact: string;
+            /**
+             * In Use On
+             * Format: date
+             */
+            in_use_on: string;
+            /** Legal Basis */
+            legal_basis: string;
+            /** Name */
+            name: string;
+            /** Organisation */
+            organisation: string;
+            regime: components["schemas"]["Regime"];
+            /** Retention Days */
+            retention_days: number;
+            /** Version */
+            version: number;
+        };
+        /**
+         * Channel
+         * @description How it came.
+         * @enum {string}
+         */
+        Channel: "counter" | "letter" | "phone" | "online" | "other";
         /**
          * ChannelDto
          * @description An entry of a device's catalogue.
@@ -1870,6 +4142,34 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * CodeDto
+         * @description Six digits that an authenticator app shows.
+         */
+        CodeDto: {
+            /** Code */
+            code: string;
+        };
+        /**
+         * ConfigurationDto
+         * @description Where a device's configuration stands. baseline: null where it never said anything. told_at: when it last did.
+         */
+        ConfigurationDto: {
+            baseline: components["schemas"]["BaselineDto"] | null;
+            /** Drifts */
+            drifts: components["schemas"]["DriftDto"][];
+            /** Told At */
+            told_at: string | null;
+        };
+        /**
+         * CopyUse
+         * @description What the searchable copy did for a page.
+         *
+         *     used: all of it was asked, and the newest rows came from the files. behind: it is still being made; what it lacks is
+         *     read from the files, a part at a time. away: it does not answer; the files alone are read, a part at a time.
+         * @enum {string}
+         */
+        CopyUse: "used" | "behind" | "away";
         /**
          * CountsDto
          * @description Sums over what the asker sees.
@@ -1969,18 +4269,41 @@ export interface components {
         };
         /**
          * CurrentSessionDto
-         * @description Who is signed in and what they may do.
+         * @description Who is signed in, what they may do, and the purpose that is active.
+         *
+         *     must_enrol: nothing but the own account can be used before a second factor is set up.
          */
         CurrentSessionDto: {
             can: components["schemas"]["AbilitiesDto"];
             /** City */
             city: string;
+            customs: components["schemas"]["CustomsDto"];
             /**
              * Expires At
              * Format: date-time
              */
             expires_at: string;
+            /** Must Enrol */
+            must_enrol: boolean;
+            purpose: components["schemas"]["PurposeDto"] | null;
+            /** Second Factor */
+            second_factor: boolean;
             user: components["schemas"]["SessionUserDto"];
+        };
+        /**
+         * CustomsDto
+         * @description What the installation has settled about reasons.
+         *
+         *     purpose_minutes: the longest a purpose may last. approval_hours: a request waits so long, and an approval may be
+         *     used so long. urgent_hours: an urgent look must be made good within.
+         */
+        CustomsDto: {
+            /** Approval Hours */
+            approval_hours: number;
+            /** Purpose Minutes */
+            purpose_minutes: number;
+            /** Urgent Hours */
+            urgent_hours: number;
         };
         /**
          * Datum
@@ -1999,6 +4322,19 @@ export interface components {
             planned_seconds: number;
             /** Recorded Seconds */
             recorded_seconds: number;
+        };
+        /**
+         * DecisionDto
+         * @description The second person's word. reason: needed for a no.
+         */
+        DecisionDto: {
+            /**
+             * Reason
+             * @default
+             */
+            reason?: string;
+            /** Yes */
+            yes: boolean;
         };
         /**
          * DeviceDetailDto
@@ -2176,6 +4512,72 @@ export interface components {
             next: string | null;
         };
         /**
+         * DrawnMaskDto
+         * @description A mask as it is drawn. id: of the one that it changes, null for a new one. preset: the stored view that it
+         *     belongs to; null: every view. polygon: corners, each as shares (0 to 1) of the picture's width and height.
+         */
+        DrawnMaskDto: {
+            /** Id */
+            id?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name?: string;
+            /** Polygon */
+            polygon: number[][];
+            /** Preset */
+            preset?: number | null;
+            /**
+             * Why
+             * @default
+             */
+            why?: string;
+        };
+        /**
+         * DriftDto
+         * @description A device says something else than its baseline. seen_at: when it last said so. closed_at: null while it does.
+         *     closed_by: who accepted it; null where it ended by itself.
+         */
+        DriftDto: {
+            /** Changes */
+            changes: components["schemas"]["ValueChangeDto"][];
+            /** Closed At */
+            closed_at: string | null;
+            /** Closed By */
+            closed_by: string | null;
+            device: components["schemas"]["NamedDto"];
+            /** Device Id */
+            device_id: string;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["anwang__registry__drift__model__Kind"];
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Seen At
+             * Format: date-time
+             */
+            seen_at: string;
+        };
+        /**
+         * DriftsDto
+         * @description Drifts, newest first. open: how many of those that the reader sees are open.
+         */
+        DriftsDto: {
+            /** Items */
+            items: components["schemas"]["DriftDto"][];
+            /** Next */
+            next: string | null;
+            /** Open */
+            open: number;
+        };
+        /**
          * DutyDto
          * @description An alarm input of a device: armed (ONDUTY), disarmed (OFFDUTY) or in alarm (ALARM).
          */
@@ -2184,6 +4586,23 @@ export interface components {
             duty: string;
             /** Input */
             input: string;
+        };
+        /**
+         * EarlyDeletionDto
+         * @description What a deletion did. held: recordings that a hold keeps. reaching: those that reach beyond the range, and stay.
+         *     proofs: ids.
+         */
+        EarlyDeletionDto: {
+            /** Bytes */
+            bytes: number;
+            /** Count */
+            count: number;
+            /** Held */
+            held: number;
+            /** Proofs */
+            proofs: string[];
+            /** Reaching */
+            reaching: number;
         };
         /**
          * EditDto
@@ -2209,7 +4628,7 @@ export interface components {
         ErrorDto: {
             /** Hint */
             hint: string | null;
-            kind: components["schemas"]["Kind"];
+            kind: components["schemas"]["anwang__kernel__errors__Kind"];
             /** Reason */
             reason: string;
         };
@@ -2269,6 +4688,152 @@ export interface components {
             source: string | null;
         };
         /**
+         * EvidencedAnomalyDto
+         * @description An anomaly with the first of its rows of the ledger, oldest first.
+         */
+        EvidencedAnomalyDto: {
+            /** Bound */
+            bound: number;
+            /** Count */
+            count: number;
+            /** Decided At */
+            decided_at: string | null;
+            /** Decided By */
+            decided_by: string;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Id */
+            id: string;
+            /** Mine */
+            mine: boolean;
+            /** Note */
+            note: string;
+            /** Rows */
+            rows: components["schemas"]["LedgerRowDto"][];
+            rule: components["schemas"]["AnomalyRule"];
+            state: components["schemas"]["AnomalyState"];
+            /** Subject */
+            subject: string;
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /** Unit */
+            unit: string;
+            user: components["schemas"]["NamedDto"];
+            /** Usual */
+            usual: number | null;
+        };
+        /**
+         * ExportDto
+         * @description An export and what became of it. mine: one asked for it. seconds: of footage; seconds_done, bytes_done: so far.
+         *     manifest_sha256: "" until it is ready. reason, hint: why it failed.
+         */
+        ExportDto: {
+            /** By */
+            by: string;
+            /** Bytes Done */
+            bytes_done: number;
+            /** Case No */
+            case_no: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Expires At */
+            expires_at: string | null;
+            form: components["schemas"]["ExportForm"];
+            /** Hint */
+            hint: string;
+            /** Id */
+            id: string;
+            /** Items */
+            items: components["schemas"]["ExportItemDto"][];
+            /** Manifest Sha256 */
+            manifest_sha256: string;
+            /** Mark */
+            mark: boolean;
+            /** Mine */
+            mine: boolean;
+            /** Note */
+            note: string;
+            /** Purpose */
+            purpose: string;
+            /** Reason */
+            reason: string;
+            /** Recipient */
+            recipient: string;
+            /** Seconds */
+            seconds: number;
+            /** Seconds Done */
+            seconds_done: number;
+            /** Sound */
+            sound: boolean;
+            state: components["schemas"]["ExportState"];
+            /** Under Way */
+            under_way: boolean;
+            /** Unit */
+            unit: string;
+        };
+        /**
+         * ExportForm
+         * @description What a package holds.
+         * @enum {string}
+         */
+        ExportForm: "original" | "redacted";
+        /**
+         * ExportItemDto
+         * @description A clip of an export. point, code, name: as they were when it was asked for. redactions: areas over it.
+         */
+        ExportItemDto: {
+            /** Code */
+            code: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Name */
+            name: string;
+            /** Point */
+            point: string;
+            /** Redactions */
+            redactions: number;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+        };
+        /**
+         * ExportState
+         * @description Where an export stands.
+         * @enum {string}
+         */
+        ExportState: "waiting" | "running" | "ready" | "failed" | "cancelled" | "discarded" | "expired";
+        /**
+         * ExportsDto
+         * @description A page of exports, latest first.
+         */
+        ExportsDto: {
+            /** Items */
+            items: components["schemas"]["ExportDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
          * FaultDto
          * @description A fault by row and column of the file.
          */
@@ -2312,6 +4877,30 @@ export interface components {
             value: string | number | boolean | null;
         };
         /**
+         * FilingDto
+         * @description Where the filing of a system stands. due_on: the last day for the first one; days_left: until then, negative when
+         *     it is over. changes: what must be filed anew.
+         */
+        FilingDto: {
+            /** Changes */
+            changes: components["schemas"]["ChangeDto"][];
+            /** Days Left */
+            days_left: number | null;
+            /** Due On */
+            due_on: string | null;
+            /** Filed On */
+            filed_on: string | null;
+            /** Receipt No */
+            receipt_no: string;
+            state: components["schemas"]["FilingState"];
+        };
+        /**
+         * FilingState
+         * @description How far a system is with its filing.
+         * @enum {string}
+         */
+        FilingState: "overdue" | "changed" | "due" | "filed" | "not_needed";
+        /**
          * FindingDto
          * @description Something that a person should settle.
          */
@@ -2335,12 +4924,65 @@ export interface components {
             severity: string;
         };
         /**
+         * FindingKind
+         * @description What a daily report tells of content.
+         * @enum {string}
+         */
+        FindingKind: "late" | "held" | "short" | "early" | "by_hand";
+        /**
          * FindingsDto
          * @description Findings, oldest first.
          */
         FindingsDto: {
             /** Items */
             items: components["schemas"]["FindingDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * FormDto
+         * @description A filing form that was made, as it stood then. receipt_no: "" while there is none.
+         */
+        FormDto: {
+            /** Contact */
+            contact: string;
+            /** Devices */
+            devices: {
+                [key: string]: number;
+            };
+            /** Filed On */
+            filed_on: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            /** Receipt No */
+            receipt_no: string;
+            /** Retention Days */
+            retention_days: number;
+            /** Total */
+            total: number;
+            /** Unit */
+            unit: string;
+        };
+        /**
+         * FormKind
+         * @description As what a filing form is taken away.
+         * @enum {string}
+         */
+        FormKind: "csv" | "xlsx" | "html";
+        /**
+         * FormsDto
+         * @description A page of a system's filing forms, latest first.
+         */
+        FormsDto: {
+            /** Items */
+            items: components["schemas"]["FormDto"][];
             /** Next */
             next: string | null;
         };
@@ -2375,6 +5017,61 @@ export interface components {
          * @enum {string}
          */
         Generation: "A" | "B";
+        /**
+         * GoneDto
+         * @description An object that was deleted. bytes, sha256: null where nobody knows.
+         */
+        GoneDto: {
+            /** Bytes */
+            bytes: number | null;
+            /** Id */
+            id: string;
+            /** Sha256 */
+            sha256: string | null;
+        };
+        /**
+         * GrantDto
+         * @description A grant; see what makes one.
+         */
+        GrantDto: {
+            /** Classes */
+            classes: number[];
+            /** Departments */
+            departments: string[];
+            /** Ends At */
+            ends_at: string | null;
+            /** Has History */
+            has_history: boolean;
+            /** History From */
+            history_from: string | null;
+            /** Id */
+            id: string;
+            /** Kinds */
+            kinds: string[];
+            live: components["schemas"]["anwang__governance__http__rights__HoursDto"] | null;
+            organisation: components["schemas"]["NamedDto"];
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /** Zones */
+            zones: string[];
+        };
+        /**
+         * GrantsDto
+         * @description All grants of an account.
+         */
+        GrantsDto: {
+            /** Items */
+            items: components["schemas"]["GrantDto"][];
+        };
+        /**
+         * Ground
+         * @description What recordings are to protect.
+         * @enum {string}
+         */
+        Ground: "life" | "health" | "property";
         /**
          * HeadDto
          * @description A head now. may_take: the one who asks may move it, from another holder if there is one.
@@ -2495,18 +5192,6 @@ export interface components {
             reset_s: number | null;
         };
         /**
-         * HoursDto
-         * @description A stretch of every week: ISO weekdays (1 is Monday) and minutes of the day, half-open.
-         */
-        HoursDto: {
-            /** End Min */
-            end_min: number;
-            /** Start Min */
-            start_min: number;
-            /** Weekdays */
-            weekdays: number[];
-        };
-        /**
          * ImportDto
          * @description An import. faults: the first ones; fault_count: all; faults_kept: how many can be listed. error_rows: rows that
          *     cannot be kept; skipped: rows left out when it was published. reason: why it failed as a whole.
@@ -2548,7 +5233,7 @@ export interface components {
          * @description What a file holds.
          * @enum {string}
          */
-        ImportKind: "points" | "organisations" | "divisions" | "roads" | "grounds" | "water" | "places";
+        ImportKind: "points" | "organisations" | "divisions" | "roads" | "grounds" | "water" | "places" | "restricted";
         /**
          * ImportsDto
          * @description Imports, newest first, without their faults and previews.
@@ -2561,7 +5246,9 @@ export interface components {
         };
         /**
          * KeptDto
-         * @description A hold. owner: id of the account that placed it. It holds on after review_at until it is let go.
+         * @description A hold, which holds on after review_at until it is let go.
+         *
+         *     point: without a name where the registry knows it no more. owner: the account that placed it.
          */
         KeptDto: {
             /**
@@ -2576,10 +5263,8 @@ export interface components {
             end: string;
             /** Id */
             id: string;
-            /** Owner */
-            owner: string;
-            /** Point */
-            point: string;
+            owner: components["schemas"]["NamedDto"];
+            point: components["schemas"]["NamedDto"];
             /** Reason */
             reason: string;
             /**
@@ -2594,11 +5279,11 @@ export interface components {
             start: string;
         };
         /**
-         * Kind
-         * @description What went wrong, as the caller must know it.
+         * Lack
+         * @description What is missing for a look that the person may take.
          * @enum {string}
          */
-        Kind: "invalid" | "denied" | "not_found" | "conflict" | "unsupported" | "unavailable" | "exhausted" | "internal" | "unauthenticated";
+        Lack: "purpose" | "content_purpose" | "approval";
         /**
          * LayoutDto
          * @description A saved layout. mine: one may change it.
@@ -2630,9 +5315,13 @@ export interface components {
         };
         /**
          * LedgerDto
-         * @description A page of the ledger, latest first. scanned: rows looked at for it; where few fit, go on with `next`.
+         * @description A page of the ledger, latest first. scanned: rows looked at one by one; where few fit, go on with `next`.
+         *
+         *     copy: `used`, all of it was searched; `behind`, what the searchable copy lacks is read from the files, a part at a
+         *     time; `away`, the copy does not answer and the files alone are read, a part at a time.
          */
         LedgerDto: {
+            copy: components["schemas"]["CopyUse"];
             /** Items */
             items: components["schemas"]["LedgerRowDto"][];
             /** Next */
@@ -2642,11 +5331,13 @@ export interface components {
         };
         /**
          * LedgerRowDto
-         * @description One row of the ledger (domain.md G07).
+         * @description One row of the ledger (domain.md G07). reason, case: kind and case number of the purpose.
          */
         LedgerRowDto: {
             /** Action */
             action: string;
+            /** Approval */
+            approval: string;
             /**
              * At
              * Format: date-time
@@ -2654,6 +5345,8 @@ export interface components {
             at: string;
             /** Bytes */
             bytes: number;
+            /** Case */
+            case: string;
             /** Chain */
             chain: string;
             /** Count */
@@ -2670,6 +5363,12 @@ export interface components {
             org_path: string;
             /** Outcome */
             outcome: string;
+            /** Purpose */
+            purpose: string;
+            /** Reason */
+            reason: string;
+            /** Recipient */
+            recipient: string;
             /** Role */
             role: string;
             /** Scope */
@@ -2684,6 +5383,8 @@ export interface components {
             skew_us: number;
             /** Terminal */
             terminal: string;
+            /** Unit */
+            unit: string;
             user: components["schemas"]["NamedDto"];
         };
         /**
@@ -2714,11 +5415,107 @@ export interface components {
             zoom: number;
         };
         /**
+         * MaskDto
+         * @description A privacy mask. covers_now: it applies to the picture of now.
+         */
+        MaskDto: {
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Changed By */
+            changed_by: string;
+            /** Covers Now */
+            covers_now: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Polygon */
+            polygon: number[][];
+            /** Preset */
+            preset: number | null;
+            /** Why */
+            why: string;
+        };
+        /**
+         * MasksChangeDto
+         * @description All masks that the point shall have, in their order. version: of what they were drawn over.
+         */
+        MasksChangeDto: {
+            /** Items */
+            items: components["schemas"]["DrawnMaskDto"][];
+            /** Version */
+            version: string;
+        };
+        /**
+         * MasksDto
+         * @description A point's masks, in their order. preset: where its head is as far as we steered it; null: not known, and then the
+         *     masks of all presets apply.
+         */
+        MasksDto: {
+            /** Items */
+            items: components["schemas"]["MaskDto"][];
+            /** Next */
+            next: null;
+            /** Preset */
+            preset: number | null;
+            /** Version */
+            version: string;
+        };
+        /**
+         * MinutesDto
+         * @description How long a purpose holds.
+         */
+        MinutesDto: {
+            /** Minutes */
+            minutes: number;
+        };
+        /**
+         * Miss
+         * @description Why an area does not reach a point: the first thing that does not fit.
+         * @enum {string}
+         */
+        Miss: "organisation" | "department" | "class" | "kind" | "zone";
+        /**
          * Mode
          * @description When a plan records.
          * @enum {string}
          */
         Mode: "continuous" | "schedule" | "on_event";
+        /**
+         * MovingDto
+         * @description A point that tells where it is. received_at: when it did so last.
+         */
+        MovingDto: {
+            /** Class */
+            class: number;
+            /** Direction Deg */
+            direction_deg: number | null;
+            /** Kind */
+            kind: string;
+            /** Latitude */
+            latitude: number;
+            /** Longitude */
+            longitude: number;
+            /** Point */
+            point: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** State */
+            state: string;
+        };
         /**
          * NamedDto
          * @description An id with its name.
@@ -2728,6 +5525,266 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * NewAgreementDto
+         * @description What an agreement shall say. department, unit, contact: of the partner. accounts: ids of service accounts that
+         *     its programs use. organisation: points below it, of these only what is in each list that is not empty. fields: keys
+         *     of fields of points that may leave. from, until: civil days, both included, a year at most.
+         */
+        NewAgreementDto: {
+            /** Accounts */
+            accounts: string[];
+            /** Actions */
+            actions: components["schemas"]["Action"][];
+            /** Classes */
+            classes?: number[];
+            /** Contact */
+            contact: string;
+            /** Department */
+            department: string;
+            /** Departments */
+            departments?: string[];
+            /** Fields */
+            fields: string[];
+            /**
+             * From
+             * Format: date
+             */
+            from: string;
+            kind: components["schemas"]["PurposeKind"];
+            /** Kinds */
+            kinds?: string[];
+            /** Legal Basis */
+            legal_basis: string;
+            /** Number */
+            number: string;
+            /** Organisation */
+            organisation: string;
+            /** Purpose */
+            purpose: string;
+            /** Unit */
+            unit: string;
+            /**
+             * Until
+             * Format: date
+             */
+            until: string;
+            /** Zones */
+            zones?: string[];
+        };
+        /**
+         * NewApprovalDto
+         * @description What a second person is asked for. objects: ids of points; from, to: of the footage.
+         *
+         *     urgent: it is used before anybody has decided, and must be made good in time.
+         */
+        NewApprovalDto: {
+            action: components["schemas"]["Action"];
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Objects */
+            objects: string[];
+            /** Reason */
+            reason: string;
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /**
+             * Urgent
+             * @default false
+             */
+            urgent?: boolean;
+        };
+        /**
+         * NewAssessmentDto
+         * @description An impact assessment to write. subject: the project; "" for the name of the video system. organisation: who is
+         *     responsible. system: the video system that it is about, of that organisation; null where it is about none.
+         *     necessity: why it is necessary and in proportion. made_on, review_by: civil days, three years apart at most.
+         */
+        NewAssessmentDto: {
+            /** Conclusion */
+            conclusion: string;
+            /**
+             * Made On
+             * Format: date
+             */
+            made_on: string;
+            /** Measures */
+            measures: string;
+            /** Necessity */
+            necessity: string;
+            /** Organisation */
+            organisation: string;
+            /**
+             * Review By
+             * Format: date
+             */
+            review_by: string;
+            /** Risks */
+            risks: string;
+            /** Subject */
+            subject: string;
+            /** System */
+            system?: string | null;
+        };
+        /**
+         * NewBreachDto
+         * @description What is known of a breach. organisation: who is responsible. to: when it was over, null while it goes on or
+         *     nobody knows. affected: people concerned, null while nobody knows. cause, harm, measures, advice (what people can do
+         *     themselves): "" while nobody has written it.
+         */
+        NewBreachDto: {
+            /**
+             * Advice
+             * @default
+             */
+            advice?: string;
+            /** Affected */
+            affected?: number | null;
+            /**
+             * Cause
+             * @default
+             */
+            cause?: string;
+            /** Contact */
+            contact: string;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /**
+             * Harm
+             * @default
+             */
+            harm?: string;
+            /** Kinds */
+            kinds: components["schemas"]["BreachKind"][];
+            /**
+             * Measures
+             * @default
+             */
+            measures?: string;
+            /** Organisation */
+            organisation: string;
+            /** Title */
+            title: string;
+            /** To */
+            to?: string | null;
+            /** What */
+            what: string;
+        };
+        /**
+         * NewDeletionDto
+         * @description What to delete of a point before its time: what lies wholly within [start, end), which must be older than the
+         *     minimum. why: stands in the proof.
+         */
+        NewDeletionDto: {
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /** Why */
+            why: string;
+        };
+        /**
+         * NewExportDto
+         * @description An export to make. recipient: to whom it will be given; "" for oneself. mark: draw on it who took it. sound: of a
+         *     redacted copy, which has none otherwise.
+         */
+        NewExportDto: {
+            form: components["schemas"]["ExportForm"];
+            /** Items */
+            items: components["schemas"]["NewItemDto"][];
+            /**
+             * Mark
+             * @default false
+             */
+            mark?: boolean;
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+            /**
+             * Recipient
+             * @default
+             */
+            recipient?: string;
+            /** Redactions */
+            redactions?: components["schemas"]["NewRedactionDto"][];
+            /**
+             * Sound
+             * @default false
+             */
+            sound?: boolean;
+        };
+        /**
+         * NewFactorDto
+         * @description A secret for an authenticator app, in base32 and as the address of a square code.
+         */
+        NewFactorDto: {
+            /** Address */
+            address: string;
+            /** Secret */
+            secret: string;
+        };
+        /**
+         * NewGrantDto
+         * @description Everything below an organisation; of that only what is in each list that is not empty.
+         *
+         *     classes: point classes 1, 2, 3, 4, 9. zones: network zones of the settings. live: hours of live pictures and
+         *     steering, null for all. has_history: whether recordings may be seen; history_from: only those from then on, null
+         *     for all. starts_at null: now; ends_at null: no end.
+         */
+        NewGrantDto: {
+            /** Classes */
+            classes?: number[];
+            /** Departments */
+            departments?: string[];
+            /** Ends At */
+            ends_at?: string | null;
+            /**
+             * Has History
+             * @default true
+             */
+            has_history?: boolean;
+            /** History From */
+            history_from?: string | null;
+            /** Kinds */
+            kinds?: string[];
+            live?: components["schemas"]["anwang__governance__http__rights__HoursDto"] | null;
+            /** Organisation */
+            organisation: string;
+            /** Starts At */
+            starts_at?: string | null;
+            /** Zones */
+            zones?: string[];
+        };
+        /**
+         * NewGrantsDto
+         * @description What an account's grants are from now on; none takes all rights away.
+         */
+        NewGrantsDto: {
+            /** Items */
+            items: components["schemas"]["NewGrantDto"][];
         };
         /**
          * NewHoldDto
@@ -2753,6 +5810,29 @@ export interface components {
              * Format: date-time
              */
             start: string;
+        };
+        /**
+         * NewItemDto
+         * @description A clip, up to six hours. clear: for a redacted copy, somebody looked through it, and nothing must be covered.
+         */
+        NewItemDto: {
+            /**
+             * Clear
+             * @default false
+             */
+            clear?: boolean;
+            /**
+             * From
+             * @description RFC 3339, with offset
+             */
+            from: string;
+            /** Point */
+            point: string;
+            /**
+             * To
+             * @description RFC 3339, with offset
+             */
+            to: string;
         };
         /**
          * NewLayoutDto
@@ -2810,13 +5890,135 @@ export interface components {
              */
             stream?: string;
             /** Weekly */
-            weekly?: components["schemas"]["HoursDto"][];
+            weekly?: components["schemas"]["anwang__media__http__recordings__HoursDto"][];
+        };
+        /**
+         * NewPurposeDto
+         * @description A purpose to state. unit: whose case it is. minutes: how long it holds.
+         */
+        NewPurposeDto: {
+            /** Case No */
+            case_no: string;
+            kind: components["schemas"]["PurposeKind"];
+            /** Minutes */
+            minutes: number;
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+            /** Unit */
+            unit: string;
+        };
+        /**
+         * NewRedactionDto
+         * @description An area to cover for good, while it is needed. polygon: corners as shares of width and height, 0 to 1.
+         */
+        NewRedactionDto: {
+            /**
+             * From
+             * @description RFC 3339, with offset
+             */
+            from: string;
+            /** Point */
+            point: string;
+            /** Polygon */
+            polygon: number[][];
+            /**
+             * To
+             * @description RFC 3339, with offset
+             */
+            to: string;
+        };
+        /**
+         * NewRequestDto
+         * @description What was received. organisation: the unit that handles it. received_on: a civil day. ground: null for a
+         *     complaint. place, start, end: where and when what is asked for happened; a request must say them.
+         */
+        NewRequestDto: {
+            asker: components["schemas"]["AskerDto"];
+            channel: components["schemas"]["Channel"];
+            /** From */
+            from?: string | null;
+            ground?: components["schemas"]["Ground"] | null;
+            kind: components["schemas"]["RequestKind"];
+            /** Organisation */
+            organisation: string;
+            /**
+             * Place
+             * @default
+             */
+            place?: string;
+            /**
+             * Received On
+             * Format: date
+             */
+            received_on: string;
+            /** To */
+            to?: string | null;
+            /** What */
+            what: string;
+        };
+        /**
+         * NewSignDto
+         * @description A sign to enter. system: the video system that it tells of.
+         */
+        NewSignDto: {
+            /**
+             * Checked On
+             * Format: date
+             */
+            checked_on: string;
+            /** Contact */
+            contact: string;
+            /** Language */
+            language: string;
+            /** Latitude */
+            latitude: number | null;
+            /** Longitude */
+            longitude: number | null;
+            /** Place */
+            place: string;
+            /** System */
+            system: string;
+            /**
+             * Version
+             * @default 1
+             */
+            version?: number;
+            /** Wording */
+            wording: string;
+        };
+        /**
+         * NewSystemDto
+         * @description A video system to enter. organisation: who answers for it; all that is below it is its equipment. in_use_on: the
+         *     civil day on which it was or will be put into use.
+         */
+        NewSystemDto: {
+            /** Contact */
+            contact: string;
+            /**
+             * In Use On
+             * Format: date
+             */
+            in_use_on: string;
+            /** Legal Basis */
+            legal_basis: string;
+            /** Name */
+            name: string;
+            /** Organisation */
+            organisation: string;
+            regime: components["schemas"]["Regime"];
+            /** Retention Days */
+            retention_days: number;
         };
         /**
          * NewTokenDto
-         * @description An API token to make.
+         * @description An API token to make. actions: all that it is good for; null for everything that its account may do.
          */
         NewTokenDto: {
+            /** Actions */
+            actions?: components["schemas"]["Action"][] | null;
             /** Days */
             days: number;
             /** Name */
@@ -2839,7 +6041,10 @@ export interface components {
         };
         /**
          * NewUserDto
-         * @description An account to make. organisation: its id; `city` is the city itself.
+         * @description An account to make. organisation: its id; `city` is the city itself. has_past: it may see recordings from before
+         *     it was made. ends_at: when it can no longer be used; a contractor's must have an end. is_service: of a program,
+         *     which gets tokens and no password. is_partner: of another department's program, which can do nothing without an
+         *     agreement.
          */
         NewUserDto: {
             /**
@@ -2852,13 +6057,31 @@ export interface components {
              * @default
              */
             display_name?: string;
+            /** Ends At */
+            ends_at?: string | null;
+            /**
+             * Has Past
+             * @default false
+             */
+            has_past?: boolean;
+            /**
+             * Is Partner
+             * @default false
+             */
+            is_partner?: boolean;
+            /**
+             * Is Service
+             * @default false
+             */
+            is_service?: boolean;
             /** Organisation */
             organisation: string;
             /**
              * Password
              * Format: password
+             * @default
              */
-            password: string;
+            password?: string;
             role: components["schemas"]["Role"];
             /** Username */
             username: string;
@@ -2890,6 +6113,24 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * NoticeKind
+         * @description As what a notice is taken away.
+         * @enum {string}
+         */
+        NoticeKind: "html" | "txt";
+        /**
+         * NoticeLanguage
+         * @description Of a notice.
+         * @enum {string}
+         */
+        NoticeLanguage: "zh-CN" | "en";
+        /**
+         * NoticeTo
+         * @description Who is told.
+         * @enum {string}
+         */
+        NoticeTo: "authority" | "people";
         /**
          * OnEventDto
          * @description Of a plan on event, in seconds. pre: recorded from before the event, 0: the stream is opened only then. post:
@@ -2960,6 +6201,40 @@ export interface components {
          */
         OrgKind: "city" | "district" | "park" | "town" | "enterprise" | "police_bureau" | "police_branch" | "police_station" | "department" | "other";
         /**
+         * Origin
+         * @description How a baseline came to be.
+         * @enum {string}
+         */
+        Origin: "first_seen" | "accepted";
+        /**
+         * OversightDto
+         * @description A month in numbers. tables: looks by action, kind of purpose and (unless publishable) unit; refusals by action
+         *     and why; uses; deletions; events by kind of row; requests by action, state and urgency; urgent by what became of
+         *     them; anomalies by rule and state; breaches by state. waiting: not counted yet.
+         */
+        OversightDto: {
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Month */
+            month: string;
+            /** Publishable */
+            publishable: boolean;
+            /** Tables */
+            tables: {
+                [key: string]: components["schemas"]["CellDto"][];
+            };
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
          * OwnPasswordDto
          * @description Whether a device has a password of its own.
          */
@@ -2988,6 +6263,36 @@ export interface components {
             may_see: components["schemas"]["NamedDto"][];
             owns: components["schemas"]["NamedDto"] | null;
             paid: components["schemas"]["NamedDto"] | null;
+        };
+        /**
+         * PageLanguage
+         * @description Of a page.
+         * @enum {string}
+         */
+        PageLanguage: "zh-CN" | "en";
+        /**
+         * PartnerAccountDto
+         * @description A service account. is_partner: it can do nothing without an agreement.
+         */
+        PartnerAccountDto: {
+            /** Display Name */
+            display_name: string;
+            /** Id */
+            id: string;
+            /** Is Partner */
+            is_partner: boolean;
+            /** Username */
+            username: string;
+        };
+        /**
+         * PartnerAccountsDto
+         * @description A page of service accounts, by user name.
+         */
+        PartnerAccountsDto: {
+            /** Items */
+            items: components["schemas"]["PartnerAccountDto"][];
+            /** Next */
+            next: string | null;
         };
         /**
          * PasswordDto
@@ -3035,7 +6340,7 @@ export interface components {
             /** Version */
             version: number;
             /** Weekly */
-            weekly: components["schemas"]["HoursDto"][];
+            weekly: components["schemas"]["anwang__media__http__recordings__HoursDto"][];
         };
         /**
          * PlansDto
@@ -3324,6 +6629,16 @@ export interface components {
             speed_kmh: number | null;
         };
         /**
+         * PositionsDto
+         * @description Points that move. truncated: there are more than were sent.
+         */
+        PositionsDto: {
+            /** Items */
+            items: components["schemas"]["MovingDto"][];
+            /** Truncated */
+            truncated: boolean;
+        };
+        /**
          * PresetDto
          * @description A stored view (预置位), 1..255.
          */
@@ -3372,6 +6687,67 @@ export interface components {
             name: string;
             /** Row */
             row: number;
+        };
+        /**
+         * ProofDto
+         * @description The proof of a deletion. start, end: of what was deleted. digest: SHA-256 over its objects, as the ledger has it.
+         *
+         *     by, second, approval, why: of two persons' deletion before the time; empty where the rules of retention deleted.
+         */
+        ProofDto: {
+            /** Approval */
+            approval: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Bytes */
+            bytes: number;
+            /** Count */
+            count: number;
+            /** Digest */
+            digest: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Id */
+            id: string;
+            /** Keeper */
+            keeper: string;
+            /** Second */
+            second: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /** Why */
+            why: string;
+        };
+        /**
+         * ProofsDto
+         * @description A page of proofs, latest first.
+         */
+        ProofsDto: {
+            /** Items */
+            items: components["schemas"]["ProofDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * ProposalDto
+         * @description A redacted copy to hand over. export: its id. how: the way.
+         */
+        ProposalDto: {
+            /** Export */
+            export: string;
+            /** How */
+            how: string;
         };
         /**
          * Ptz
@@ -3435,11 +6811,81 @@ export interface components {
             skip_faulty?: boolean;
         };
         /**
+         * PurposeDto
+         * @description A purpose that somebody has stated.
+         */
+        PurposeDto: {
+            /** Case No */
+            case_no: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["PurposeKind"];
+            /** Note */
+            note: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /** Unit */
+            unit: string;
+        };
+        /**
+         * PurposeKind
+         * @description The legal reasons there are (G02). Commercial ones cannot be stated: PIPL art. 26.
+         * @enum {string}
+         */
+        PurposeKind: "criminal_case" | "public_order_case" | "traffic" | "rescue" | "missing_person" | "assistance" | "inspection" | "maintenance";
+        /**
+         * PurposesDto
+         * @description A page of purposes, latest first.
+         */
+        PurposesDto: {
+            /** Items */
+            items: components["schemas"]["PurposeDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * ReachDto
+         * @description A grant and the point: whether it holds now, and why it does not reach the point (null: it does).
+         */
+        ReachDto: {
+            grant: components["schemas"]["GrantDto"];
+            /** In Force */
+            in_force: boolean;
+            miss: components["schemas"]["Miss"] | null;
+        };
+        /**
+         * ReceiptDto
+         * @description What the police gave for a form.
+         */
+        ReceiptDto: {
+            /**
+             * Filed On
+             * Format: date
+             */
+            filed_on: string;
+            /** Receipt No */
+            receipt_no: string;
+        };
+        /**
          * RecordSort
          * @description Why a device recorded.
          * @enum {string}
          */
         RecordSort: "all" | "time" | "alarm" | "manual";
+        /**
+         * Refusal
+         * @description Why recordings are not handed out.
+         * @enum {string}
+         */
+        Refusal: "identity" | "not_entitled" | "no_ground" | "not_recorded" | "expired" | "others" | "investigation" | "other";
         /**
          * RefusalDto
          * @description One kind of refusal of one peer.
@@ -3479,11 +6925,247 @@ export interface components {
             total: number;
         };
         /**
-         * Role
-         * @description What a person is here for. 三员分立 comes with the next issue; until then administrators read the ledger.
+         * Regime
+         * @description Which articles a system (视频图像信息系统) falls under.
          * @enum {string}
          */
-        Role: "administrator" | "operator" | "viewer";
+        Regime: "art7" | "art9" | "nonpublic";
+        /**
+         * ReleaseDto
+         * @description Why what was kept may be deleted again; the ledger keeps it.
+         */
+        ReleaseDto: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * RequestAct
+         * @description What happens to it.
+         * @enum {string}
+         */
+        RequestAct: "identify" | "search" | "propose" | "consent" | "send_back" | "refuse" | "withdraw" | "answer";
+        /**
+         * RequestDecisionDto
+         * @description The second officer's word. reason: needed for a no.
+         */
+        RequestDecisionDto: {
+            /**
+             * Reason
+             * @default
+             */
+            reason?: string;
+            /** Yes */
+            yes: boolean;
+        };
+        /**
+         * RequestDto
+         * @description A request or a complaint. days_left: civil days until it is due, negative when it is overdue; null when it is
+         *     closed. mine: the reader handles it. may_decide: the reader can be the second officer. acts: what may happen next.
+         *     has_asker: it is still kept who asked.
+         */
+        RequestDto: {
+            /** Acts */
+            acts: components["schemas"]["RequestAct"][];
+            /** Answer */
+            answer: string;
+            channel: components["schemas"]["Channel"];
+            /** Closed At */
+            closed_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Days Left */
+            days_left: number | null;
+            /** Decided By */
+            decided_by: string;
+            /**
+             * Due On
+             * Format: date
+             */
+            due_on: string;
+            /** End */
+            end: string | null;
+            /** Export */
+            export: string;
+            ground: components["schemas"]["Ground"] | null;
+            /** Handler */
+            handler: string;
+            /** Has Asker */
+            has_asker: boolean;
+            /** How */
+            how: string;
+            /** Id */
+            id: string;
+            /** Identified By */
+            identified_by: string;
+            /** Identity */
+            identity: string;
+            kind: components["schemas"]["RequestKind"];
+            /** May Decide */
+            may_decide: boolean;
+            /** Mine */
+            mine: boolean;
+            /** Number */
+            number: string;
+            organisation: components["schemas"]["NamedDto"];
+            /** Overdue */
+            overdue: boolean;
+            /** Place */
+            place: string;
+            /** Places */
+            places: components["schemas"]["SearchedDto"][];
+            /** Proposed By */
+            proposed_by: string;
+            reason: components["schemas"]["Refusal"] | null;
+            /**
+             * Received On
+             * Format: date
+             */
+            received_on: string;
+            /** Start */
+            start: string | null;
+            state: components["schemas"]["RequestState"];
+            /** What */
+            what: string;
+        };
+        /**
+         * RequestKind
+         * @description What somebody brings.
+         * @enum {string}
+         */
+        RequestKind: "request" | "complaint";
+        /**
+         * RequestRefusalDto
+         * @description Why nothing is handed out.
+         */
+        RequestRefusalDto: {
+            reason: components["schemas"]["Refusal"];
+            /** Text */
+            text: string;
+        };
+        /**
+         * RequestState
+         * @description Where a request or complaint stands.
+         * @enum {string}
+         */
+        RequestState: "received" | "identified" | "searching" | "proposed" | "delivered" | "refused" | "withdrawn" | "answered";
+        /**
+         * RequestsDto
+         * @description A page of requests and complaints: open ones first, then what is due first.
+         */
+        RequestsDto: {
+            /** Items */
+            items: components["schemas"]["RequestDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * RetentionFindingDto
+         * @description Content of one point that is kept too long or too short, or was deleted before its time. point: null where it is
+         *     no single one's; without a name where the registry knows it no more. since: where the oldest of it begins.
+         */
+        RetentionFindingDto: {
+            /** Bytes */
+            bytes: number;
+            /** Count */
+            count: number;
+            /** Id */
+            id: string;
+            /** Keeper */
+            keeper: string;
+            kind: components["schemas"]["FindingKind"];
+            point: components["schemas"]["NamedDto"] | null;
+            /** Point Class */
+            point_class: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Why */
+            why: string;
+        };
+        /**
+         * RetentionFindingsDto
+         * @description A page of findings.
+         */
+        RetentionFindingsDto: {
+            /** Items */
+            items: components["schemas"]["RetentionFindingDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * RetentionReportDto
+         * @description A civil day's report. counts: findings by kind. deleted, deleted_bytes: on that day. failed: why keepers could
+         *     not delete when it was made. left_out: findings beyond those that are listed. digest: as the ledger has it.
+         */
+        RetentionReportDto: {
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Deleted */
+            deleted: number;
+            /** Deleted Bytes */
+            deleted_bytes: number;
+            /** Digest */
+            digest: string;
+            /** Failed */
+            failed: {
+                [key: string]: string;
+            };
+            /** Left Out */
+            left_out: number;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+        };
+        /**
+         * RetentionReportsDto
+         * @description A page of reports, latest first.
+         */
+        RetentionReportsDto: {
+            /** Items */
+            items: components["schemas"]["RetentionReportDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Review
+         * @description Where an edition stands with its review.
+         * @enum {string}
+         */
+        Review: "overdue" | "draft" | "due" | "current" | "superseded";
+        /**
+         * RightsDto
+         * @description Why somebody can see a point, or can't.
+         */
+        RightsDto: {
+            /** Answers */
+            answers: components["schemas"]["AnswerDto"][];
+            /** Grants */
+            grants: components["schemas"]["ReachDto"][];
+            point: components["schemas"]["NamedDto"];
+            role: components["schemas"]["Role"];
+            user: components["schemas"]["UserDto"];
+        };
+        /**
+         * Role
+         * @description What a person is here for. The first three are 三员分立: none of them looks at content, none does another's work
+         *     (GB/T 22239-2019 8.1.5).
+         * @enum {string}
+         */
+        Role: "administrator" | "security_administrator" | "audit_administrator" | "operator" | "viewer" | "investigator" | "officer" | "contractor";
         /**
          * RtspAddedDto
          * @description Its device.
@@ -3574,6 +7256,32 @@ export interface components {
             username?: string;
         };
         /**
+         * SaidDto
+         * @description What was found, answered or decided, in words.
+         */
+        SaidDto: {
+            /** Text */
+            text: string;
+        };
+        /**
+         * SearchedDto
+         * @description Recordings that are looked through.
+         */
+        SearchedDto: {
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Point */
+            point: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+        };
+        /**
          * SelfReportDto
          * @description What a device answered when it was asked how it is; null where it said nothing of it.
          *
@@ -3606,9 +7314,12 @@ export interface components {
         };
         /**
          * SessionDto
-         * @description An open session or API token. current: it is the one that asks.
+         * @description An open session or API token. current: it is the one that asks. actions: all that it is good for; null for
+         *     everything that its account may do.
          */
         SessionDto: {
+            /** Actions */
+            actions: components["schemas"]["Action"][] | null;
             /** Agent */
             agent: string;
             /**
@@ -3669,7 +7380,7 @@ export interface components {
         };
         /**
          * SetUpDto
-         * @description The first administrator.
+         * @description The first administrator of a kind.
          */
         SetUpDto: {
             /**
@@ -3687,7 +7398,7 @@ export interface components {
         };
         /**
          * SettingDto
-         * @description One setting. source: default, file or environment. secret: the value is masked.
+         * @description One setting. source: default, file, environment or flag. secret: the value is masked.
          */
         SettingDto: {
             /** Default */
@@ -3727,7 +7438,7 @@ export interface components {
         };
         /**
          * SetupStateDto
-         * @description A set-up link that is valid.
+         * @description A set-up link that is valid, and the administrator it makes.
          */
         SetupStateDto: {
             /** City */
@@ -3737,14 +7448,100 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            role: components["schemas"]["Role"];
             /** Valid */
             valid: boolean;
         };
         /**
+         * ShareableDto
+         * @description A field of points that may leave.
+         */
+        ShareableDto: {
+            /** Key */
+            key: string;
+            /** Label */
+            label: string;
+        };
+        /**
+         * ShareablesDto
+         * @description What an agreement may name.
+         */
+        ShareablesDto: {
+            /** Actions */
+            actions: components["schemas"]["Action"][];
+            /** Fields */
+            fields: components["schemas"]["ShareableDto"][];
+        };
+        /**
+         * SharedPointDto
+         * @description A point as another department's program gets it: file has the agreed fields that are known, and no others.
+         */
+        SharedPointDto: {
+            /** Code */
+            code: string;
+            /** File */
+            file: components["schemas"]["FieldDto"][];
+            /** Id */
+            id: string;
+        };
+        /**
+         * SharedPointsDto
+         * @description Such points, and the cursor of the next ones.
+         */
+        SharedPointsDto: {
+            /** Items */
+            items: components["schemas"]["SharedPointDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * SignDto
+         * @description A sign. next_check_on: by when somebody must look again; is_due: that day is over. photo: a new text whenever
+         *     there is another photo, "" while there is none.
+         */
+        SignDto: {
+            /**
+             * Checked On
+             * Format: date
+             */
+            checked_on: string;
+            /** Contact */
+            contact: string;
+            /** Id */
+            id: string;
+            /** Is Due */
+            is_due: boolean;
+            /** Language */
+            language: string;
+            /** Latitude */
+            latitude: number | null;
+            /** Longitude */
+            longitude: number | null;
+            /**
+             * Next Check On
+             * Format: date
+             */
+            next_check_on: string;
+            /** Photo */
+            photo: string;
+            /** Place */
+            place: string;
+            system: components["schemas"]["NamedDto"];
+            /** Version */
+            version: number;
+            /** Wording */
+            wording: string;
+        };
+        /**
          * SignInDto
-         * @description Who wants to sign in.
+         * @description Who wants to sign in. code: of the second factor, where the account has one.
          */
         SignInDto: {
+            /**
+             * Code
+             * @default
+             */
+            code?: string;
             /**
              * Password
              * Format: password
@@ -3752,6 +7549,16 @@ export interface components {
             password: string;
             /** Username */
             username: string;
+        };
+        /**
+         * SignsDto
+         * @description A page of signs, those first that nobody has looked at for longest.
+         */
+        SignsDto: {
+            /** Items */
+            items: components["schemas"]["SignDto"][];
+            /** Next */
+            next: string | null;
         };
         /**
          * SomePointsDto
@@ -3826,6 +7633,58 @@ export interface components {
             total: number;
         };
         /**
+         * SystemDto
+         * @description A video system. devices: how many of each kind are in use now; total: all of them. lacks_sign: there
+         *     must be one and is none.
+         */
+        SystemDto: {
+            /** Contact */
+            contact: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Devices */
+            devices: {
+                [key: string]: number;
+            };
+            filing: components["schemas"]["FilingDto"];
+            /** Id */
+            id: string;
+            /**
+             * In Use On
+             * Format: date
+             */
+            in_use_on: string;
+            /** Lacks Sign */
+            lacks_sign: boolean;
+            /** Legal Basis */
+            legal_basis: string;
+            /** Name */
+            name: string;
+            organisation: components["schemas"]["NamedDto"];
+            regime: components["schemas"]["Regime"];
+            /** Retention Days */
+            retention_days: number;
+            /** Signs */
+            signs: number;
+            /** Total */
+            total: number;
+            /** Version */
+            version: number;
+        };
+        /**
+         * SystemsDto
+         * @description A page of video systems, what presses most first.
+         */
+        SystemsDto: {
+            /** Items */
+            items: components["schemas"]["SystemDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
          * TallyDto
          * @description How many points are in each state.
          */
@@ -3878,6 +7737,24 @@ export interface components {
             until: string;
         };
         /**
+         * ToSearchDto
+         * @description Recordings of a point that are looked through, half-open.
+         */
+        ToSearchDto: {
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /** Point */
+            point: string;
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+        };
+        /**
          * TourDto
          * @description A saved tour. mine: one may change it.
          */
@@ -3914,7 +7791,8 @@ export interface components {
         };
         /**
          * UserDto
-         * @description An account.
+         * @description An account. suspended: why the program disabled it, "" where it did not. ends_at: when it is over. is_partner: of
+         *     another department's program, which can do nothing without an agreement.
          */
         UserDto: {
             /**
@@ -3926,12 +7804,20 @@ export interface components {
             disabled: boolean;
             /** Display Name */
             display_name: string;
+            /** Ends At */
+            ends_at: string | null;
             /** Id */
             id: string;
+            /** Is Partner */
+            is_partner: boolean;
+            /** Is Service */
+            is_service: boolean;
             /** Last Seen */
             last_seen: string | null;
             organisation: components["schemas"]["NamedDto"];
             role: components["schemas"]["Role"];
+            /** Suspended */
+            suspended: string;
             /** Username */
             username: string;
         };
@@ -3945,6 +7831,34 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * ValueChangeDto
+         * @description What a device should say and what it says; null where there is nothing.
+         */
+        ValueChangeDto: {
+            /** After */
+            after: string | null;
+            /** Before */
+            before: string | null;
+            /** Name */
+            name: string;
+        };
+        /**
+         * ValueDto
+         * @description One thing that a device says of its configuration.
+         */
+        ValueDto: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * Verdict
+         * @description How a decision came out.
+         * @enum {string}
+         */
+        Verdict: "allowed" | "refused" | "unseen";
         /**
          * VersionDto
          * @description A change of a file: [before, after] by field.
@@ -3980,6 +7894,92 @@ export interface components {
             next: string | null;
         };
         /**
+         * WaysDto
+         * @description How one can sign in besides user name and password. oidc: what the button says; null: not at all.
+         */
+        WaysDto: {
+            /** Oidc */
+            oidc: string | null;
+        };
+        /**
+         * What
+         * @description What of a filing is not so any more.
+         * @enum {string}
+         */
+        What: "name" | "unit" | "contact" | "retention_days" | "devices" | "places";
+        /**
+         * WholeProofDto
+         * @description With the objects.
+         */
+        WholeProofDto: {
+            /** Approval */
+            approval: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Bytes */
+            bytes: number;
+            /** Count */
+            count: number;
+            /** Digest */
+            digest: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Id */
+            id: string;
+            /** Keeper */
+            keeper: string;
+            /** Objects */
+            objects: components["schemas"]["GoneDto"][];
+            /** Second */
+            second: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /** Why */
+            why: string;
+        };
+        /**
+         * HoursDto
+         * @description Hours of the week in civil time (Asia/Shanghai). days: 0 is Monday. start, end: minutes of the day; an end at or
+         *     before the start is on the day after.
+         */
+        anwang__governance__http__rights__HoursDto: {
+            /** Days */
+            days: number[];
+            /** End */
+            end: number;
+            /** Start */
+            start: number;
+        };
+        /**
+         * Kind
+         * @description What went wrong, as the caller must know it.
+         * @enum {string}
+         */
+        anwang__kernel__errors__Kind: "invalid" | "denied" | "purpose_needed" | "approval_needed" | "not_found" | "conflict" | "unsupported" | "unavailable" | "exhausted" | "internal" | "unauthenticated" | "second_factor_needed";
+        /**
+         * HoursDto
+         * @description A stretch of every week: ISO weekdays (1 is Monday) and minutes of the day, half-open.
+         */
+        anwang__media__http__recordings__HoursDto: {
+            /** End Min */
+            end_min: number;
+            /** Start Min */
+            start_min: number;
+            /** Weekdays */
+            weekdays: number[];
+        };
+        /**
          * SpanDto
          * @description A recorded stretch, half-open.
          */
@@ -3995,6 +7995,12 @@ export interface components {
              */
             start: string;
         };
+        /**
+         * Kind
+         * @description What a drift is about.
+         * @enum {string}
+         */
+        anwang__registry__drift__model__Kind: "settings" | "firmware" | "channels" | "clock" | "baseline";
         /**
          * SpanDto
          * @description A stretch of one state; end is null where it lasts. reason: what decided it, unwatched where the platform did not
@@ -4024,6 +8030,736 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_anomalies_api_v1_anomalies_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["AnomalyState"][] | null;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnomaliesDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_anomaly_api_v1_anomalies__anomaly_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                anomaly_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvidencedAnomalyDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    decide_anomaly_api_v1_anomalies__anomaly_id__decision_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                anomaly_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnomalyVerdictDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnomalyDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_approvals_api_v1_approvals_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["ApprovalState"][] | null;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    ask_approval_api_v1_approvals_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApprovalDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_approval_api_v1_approvals__approval_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    withdraw_approval_api_v1_approvals__approval_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    decide_approval_api_v1_approvals__approval_id__decision_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_assessments_api_v1_assessments_get: {
+        parameters: {
+            query?: {
+                /** @description editions of this one only */
+                first?: string;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_assessment_api_v1_assessments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAssessmentDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_assessment_api_v1_assessments__assessment_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                assessment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    change_assessment_api_v1_assessments__assessment_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                assessment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedAssessmentDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    approve_assessment_api_v1_assessments__assessment_id__approval_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                assessment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveAssessmentDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    print_assessment_api_v1_assessments__assessment_id__assessment_html_get: {
+        parameters: {
+            query?: {
+                language?: components["schemas"]["PageLanguage"];
+            };
+            header?: never;
+            path: {
+                assessment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_assessment_edition_api_v1_assessments__assessment_id__editions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                assessment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAssessmentDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_breaches_api_v1_breaches_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["BreachState"][] | null;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreachesDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_breach_api_v1_breaches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBreachDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreachDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_extent_api_v1_breaches_extent_get: {
+        parameters: {
+            query: {
+                from: string;
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreachExtentDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_breach_api_v1_breaches__breach_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                breach_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreachDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    change_breach_api_v1_breaches__breach_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                breach_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedBreachDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreachDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_breach_step_api_v1_breaches__breach_id__steps_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                breach_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BreachStepDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreachDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    draft_notice_api_v1_breaches__breach_id___to__notice__kind__get: {
+        parameters: {
+            query?: {
+                language?: components["schemas"]["NoticeLanguage"];
+            };
+            header?: never;
+            path: {
+                breach_id: string;
+                to: components["schemas"]["NoticeTo"];
+                kind: components["schemas"]["NoticeKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     counts_api_v1_counts_get: {
         parameters: {
             query?: never;
@@ -4040,6 +8776,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CountsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_deletions_api_v1_deletions_get: {
+        parameters: {
+            query?: {
+                /** @description only what persons deleted before its time */
+                by_hand?: boolean;
+                /** @description deleted at or after */
+                since?: string | null;
+                /** @description deleted before */
+                until?: string | null;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProofsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_deletion_api_v1_deletions__deletion_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deletion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeProofDto"];
                 };
             };
             /** @description what was refused, and what would be right */
@@ -4503,6 +9309,37 @@ export interface operations {
             };
         };
     };
+    configuration_api_v1_devices__device__configuration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     device_history_api_v1_devices__device__history_get: {
         parameters: {
             query?: {
@@ -4671,6 +9508,75 @@ export interface operations {
             };
         };
     };
+    list_drifts_api_v1_drifts_get: {
+        parameters: {
+            query?: {
+                state?: ("open" | "closed") | null;
+                device?: string;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    accept_drift_api_v1_drifts__drift__accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                drift: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     read_events_api_v1_events_get: {
         parameters: {
             query?: {
@@ -4691,6 +9597,231 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_exports_api_v1_exports_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    ask_for_export_api_v1_exports_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExportDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_export_api_v1_exports__export_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    give_export_up_api_v1_exports__export_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    take_package_api_v1_exports__export_id__package_zip_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                range?: string;
+                "if-range"?: string;
+            };
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    download_form_api_v1_filing_forms__form_id__form__kind__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                form_id: string;
+                kind: components["schemas"]["FormKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    enter_receipt_api_v1_filing_forms__form_id__receipt_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                form_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReceiptDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormDto"];
+                };
             };
             /** @description what was refused, and what would be right */
             default: {
@@ -4830,6 +9961,8 @@ export interface operations {
             query?: {
                 /** @description only of this point */
                 point?: string;
+                /** @description only those whose review is overdue */
+                overdue?: boolean;
                 /** @description `next` of the page before */
                 cursor?: string;
                 limit?: number;
@@ -4893,7 +10026,7 @@ export interface operations {
             };
         };
     };
-    release_hold_api_v1_holds__hold_id__delete: {
+    release_hold_api_v1_holds__hold_id__release_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -4902,7 +10035,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseDto"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             204: {
@@ -5286,6 +10423,15 @@ export interface operations {
         parameters: {
             query?: {
                 kind?: string;
+                /** @description id or user name */
+                actor?: string;
+                /** @description id of a point, account, look, purpose or approval */
+                object?: string;
+                action?: string;
+                /** @description case number of the purpose */
+                case?: string;
+                from?: string | null;
+                to?: string | null;
                 /** @description `next` of the page before */
                 cursor?: string;
                 limit?: number;
@@ -5479,6 +10625,40 @@ export interface operations {
             };
         };
     };
+    read_oversight_api_v1_oversight_get: {
+        parameters: {
+            query: {
+                /** @description a civil month (Asia/Shanghai) such as 2026-11 */
+                month: string;
+                /** @description without units, and without numbers below ten */
+                publishable?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OversightDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     plays_api_v1_plays_get: {
         parameters: {
             query: {
@@ -5571,7 +10751,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PointsDto"];
+                    "application/json": components["schemas"]["PointsDto"] | components["schemas"]["SharedPointsDto"];
                 };
             };
             /** @description what was refused, and what would be right */
@@ -5704,6 +10884,8 @@ export interface operations {
                 to: string;
                 /** @description main or sub; left out: main where it has any */
                 stream?: string | null;
+                /** @description draw on it who takes it, of which unit, when, and the look's id */
+                mark?: boolean;
             };
             header?: {
                 range?: string;
@@ -5722,6 +10904,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    delete_early_api_v1_points__point_id__deletions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                point_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDeletionDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EarlyDeletionDto"];
+                };
             };
             /** @description what was refused, and what would be right */
             default: {
@@ -5812,7 +11029,10 @@ export interface operations {
     };
     take_device_snapshot_api_v1_points__point_id__device_snapshot_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description draw on it who takes it, of which unit, when, and the look's id */
+                mark?: boolean;
+            };
             header?: never;
             path: {
                 point_id: string;
@@ -5827,6 +11047,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_masks_api_v1_points__point_id__masks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                point_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MasksDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    set_masks_api_v1_points__point_id__masks_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                point_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MasksChangeDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MasksDto"];
+                };
             };
             /** @description what was refused, and what would be right */
             default: {
@@ -6072,6 +11358,8 @@ export interface operations {
             query?: {
                 stream?: components["schemas"]["Stream"];
                 width?: number;
+                /** @description draw on it who takes it, of which unit, when, and the look's id */
+                mark?: boolean;
             };
             header?: never;
             path: {
@@ -6108,6 +11396,8 @@ export interface operations {
                 width?: number;
                 /** @description false: the key frame before, which is faster */
                 exact?: boolean;
+                /** @description draw on it who takes it, of which unit, when, and the look's id */
+                mark?: boolean;
             };
             header?: never;
             path: {
@@ -6119,6 +11409,39 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    ask_unmasked_api_v1_points__point_id__unmasked_get: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339; left out: live */
+                from?: string;
+                to?: string;
+            };
+            header?: never;
+            path: {
+                point_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6152,7 +11475,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PointDetailDto"];
+                    "application/json": components["schemas"]["PointDetailDto"] | components["schemas"]["SharedPointDto"];
                 };
             };
             /** @description what was refused, and what would be right */
@@ -6340,6 +11663,136 @@ export interface operations {
             };
         };
     };
+    positions_api_v1_positions_get: {
+        parameters: {
+            query?: {
+                kinds?: string | null;
+                classes?: string | null;
+                owners?: string | null;
+                division?: string | null;
+                organisation?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_purposes_api_v1_purposes_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurposesDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    open_purpose_api_v1_purposes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPurposeDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurposeDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    close_purpose_api_v1_purposes__purpose_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                purpose_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     plans_api_v1_recording_plans_get: {
         parameters: {
             query?: {
@@ -6491,6 +11944,548 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RefusalsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_requests_api_v1_requests_get: {
+        parameters: {
+            query?: {
+                kind?: components["schemas"]["RequestKind"] | null;
+                state?: components["schemas"]["RequestState"][] | null;
+                /** @description only what is overdue */
+                overdue?: boolean;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    enter_request_api_v1_requests_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRequestDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_request_api_v1_requests__request_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    answer_complaint_api_v1_requests__request_id__answer_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaidDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_asker_api_v1_requests__request_id__asker_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskerDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    decide_delivery_api_v1_requests__request_id__decision_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestDecisionDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    take_request_over_api_v1_requests__request_id__handler_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    check_request_identity_api_v1_requests__request_id__identity_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaidDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    choose_request_places_api_v1_requests__request_id__places_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AllToSearchDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    propose_delivery_api_v1_requests__request_id__proposal_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProposalDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    open_request_purpose_api_v1_requests__request_id__purpose_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MinutesDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurposeDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    refuse_request_api_v1_requests__request_id__refusal_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestRefusalDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    withdraw_request_api_v1_requests__request_id__withdrawal_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_reports_api_v1_retention_reports_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionReportsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_findings_api_v1_retention_reports__day__get: {
+        parameters: {
+            query?: {
+                /** @description only of this kind */
+                kind?: components["schemas"]["FindingKind"] | null;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                day: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionFindingsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    explain_rights_api_v1_rights_get: {
+        parameters: {
+            query: {
+                point: string;
+                /** @description id of an account; without it, one's own */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RightsDto"];
                 };
             };
             /** @description what was refused, and what would be right */
@@ -6784,6 +12779,71 @@ export interface operations {
             };
         };
     };
+    leave_api_v1_session_oidc_get: {
+        parameters: {
+            query?: {
+                /** @description path of a page to come back to */
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    come_back_api_v1_session_oidc_callback_get: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     change_password_api_v1_session_password_put: {
         parameters: {
             query?: never;
@@ -6794,6 +12854,97 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ChangePasswordDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    confirm_second_factor_api_v1_session_totp_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    begin_second_factor_api_v1_session_totp_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewFactorDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    remove_second_factor_api_v1_session_totp_removal_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeDto"];
             };
         };
         responses: {
@@ -6960,6 +13111,522 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_agreements_api_v1_sharing_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_agreement_api_v1_sharing_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAgreementDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_partner_accounts_api_v1_sharing_accounts_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartnerAccountsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_shareable_api_v1_sharing_shareable_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareablesDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_agreement_api_v1_sharing__agreement_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agreement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    change_agreement_api_v1_sharing__agreement_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agreement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedAgreementDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_pulls_api_v1_sharing__agreement_id__pulls_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                agreement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    download_pulls_api_v1_sharing__agreement_id__pulls_csv_get: {
+        parameters: {
+            query?: {
+                /** @description rows; of more, the latest */
+                most?: number;
+            };
+            header?: never;
+            path: {
+                agreement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_agreement_step_api_v1_sharing__agreement_id__steps_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agreement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgreementStepDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_ways_api_v1_sign_in_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaysDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_signs_api_v1_signs_get: {
+        parameters: {
+            query?: {
+                system?: string;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_sign_api_v1_signs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSignDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    change_sign_api_v1_signs__sign_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedSignDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    remove_sign_api_v1_signs__sign_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_photo_api_v1_signs__sign_id__photo_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    put_photo_api_v1_signs__sign_id__photo_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignDto"];
                 };
             };
             /** @description what was refused, and what would be right */
@@ -7493,6 +14160,364 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_grants_api_v1_users__user_id__grants_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    replace_grants_api_v1_users__user_id__grants_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrantsDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    make_service_token_api_v1_users__user_id__tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTokenDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenedDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    reset_second_factor_api_v1_users__user_id__totp_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_systems_api_v1_video_systems_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["FilingState"][] | null;
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    add_system_api_v1_video_systems_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSystemDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    read_system_api_v1_video_systems__system_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    change_system_api_v1_video_systems__system_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedSystemDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    remove_system_api_v1_video_systems__system_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    list_forms_api_v1_video_systems__system_id__forms_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    make_form_api_v1_video_systems__system_id__forms_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                system_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormDto"];
                 };
             };
             /** @description what was refused, and what would be right */

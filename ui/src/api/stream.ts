@@ -4,9 +4,11 @@ import type { EventMap } from './types'
 export type EventType = keyof EventMap
 export const EVENT_TYPES: readonly EventType[] = [
   'state',
+  'position',
   'counts',
   'points',
   'device',
+  'drift',
   'job',
   'play',
   'note',

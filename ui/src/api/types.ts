@@ -36,6 +36,56 @@ export type Session = Schemas['CurrentSessionDto']
 export type SessionCreated = Schemas['OpenedDto']
 export type SetupState = Schemas['SetupStateDto']
 
+/** Why one looks, and the second person's word. */
+export type PurposeKind = Schemas['PurposeKind']
+export type Purpose = Schemas['PurposeDto']
+export type PurposeDraft = Required<Schemas['NewPurposeDto']>
+export type ApprovalState = Schemas['ApprovalState']
+export type Approval = Schemas['ApprovalDto']
+export type ApprovalDraft = Schemas['NewApprovalDto']
+export type Decision = Schemas['DecisionDto']
+export type Action = Schemas['Action']
+export type Mask = Schemas['MaskDto']
+export type Masks = Schemas['MasksDto']
+export type MasksDraft = Schemas['MasksChangeDto']
+/** What is owed under Regulation 799. */
+export type Regime = Schemas['Regime']
+export type FilingState = Schemas['FilingState']
+export type Filing = Schemas['FilingDto']
+export type FilingChange = Schemas['ChangeDto']
+export type VideoSystem = Schemas['SystemDto']
+export type VideoSystemDraft = Schemas['NewSystemDto']
+export type VideoSystemEdit = Schemas['ChangedSystemDto']
+export type FilingForm = Schemas['FormDto']
+export type Receipt = Schemas['ReceiptDto']
+export type Sign = Schemas['SignDto']
+export type SignDraft = Schemas['NewSignDto']
+export type Brought = Schemas['RequestDto']
+export type BroughtDraft = Schemas['NewRequestDto']
+export type Asker = Schemas['AskerDto']
+export type RequestAct = Schemas['RequestAct']
+export type RequestState = Schemas['RequestState']
+export type RefusalReason = Schemas['Refusal']
+export type SignEdit = Schemas['ChangedSignDto']
+/** What the supervisor sees: a month in numbers, what is unusual of an account, breaches of personal information. */
+export type OversightMonth = Schemas['OversightDto']
+export type OversightCell = Schemas['CellDto']
+export type AnomalyRule = Schemas['AnomalyRule']
+export type AnomalyState = Schemas['AnomalyState']
+export type Anomaly = Schemas['AnomalyDto']
+export type AnomalyDetail = Schemas['EvidencedAnomalyDto']
+export type AnomalyVerdict = Schemas['AnomalyVerdictDto']
+export type BreachKind = Schemas['BreachKind']
+export type BreachState = Schemas['BreachState']
+export type BreachStep = Schemas['BreachStep']
+export type Breach = Schemas['BreachDto']
+export type BreachDraft = Schemas['NewBreachDto']
+export type BreachEdit = Schemas['ChangedBreachDto']
+export type BreachStepDraft = Schemas['BreachStepDto']
+export type BreachExtent = Schemas['BreachExtentDto']
+export type LedgerRow = Schemas['LedgerRowDto']
+export type Ledger = Schemas['LedgerDto']
+
 // --- registry --------------------------------------------------------------------------------------------
 
 interface PointWords {
@@ -81,6 +131,10 @@ export type StateChange = [point: Id, state: PointState, at: Time]
  * be read anew; `truncated`: there is more than was sent.
  */
 export type States = Exactly<Schemas['StatesDto'], { changes: StateChange[] }>
+/** Points that tell where they are, and where they did so last. */
+export type Moving = Exactly<Schemas['MovingDto'], { kind: PointKind; class: PointClass; state: PointState }>
+export type Positions = Exactly<Schemas['PositionsDto'], { items: Moving[] }>
+export type Move = [point: Id, longitude: number, latitude: number, direction: number | null, at: Time]
 export type MapSettings = Schemas['MapDto']
 /** What the server found; pages are found here, by their names. */
 export type SearchHit = Exactly<Schemas['HitDto'], { state: PointState | null }>
@@ -115,9 +169,13 @@ export interface PlayEvent {
 export interface EventMap {
   /** `many`: so many changed that they are not named; ask by cursor. */
   state: { changes: StateChange[]; cursor?: string; many?: number }
+  /** Points were at another place; `many`: so many that they are not named. */
+  position: { changes: Move[]; many?: number }
   /** The counts, or nothing: then they are to be read. */
   counts: Partial<Counts>
   device: { waiting: number }
+  /** A device is set otherwise, or as it should be again: the lists are to be read. */
+  drift: Record<string, never>
   job: JobMoved
   points: { added: number; changed: number; removed: number }
   /** Who moves a camera's head has changed; null: nobody does any more. */
@@ -145,6 +203,12 @@ interface DeviceWords {
 export type Device = Exactly<Schemas['DeviceDto'], DeviceWords>
 export type DeviceDetail = Exactly<Schemas['DeviceDetailDto'], DeviceWords & { evidence: Evidence }>
 export type Refusal = Schemas['RefusalDto']
+
+/** What devices say of their settings, and where that is not what they should say. */
+export type DriftState = 'open' | 'closed'
+export type Drift = Schemas['DriftDto']
+export type Drifts = Schemas['DriftsDto']
+export type Configuration = Schemas['ConfigurationDto']
 
 /** A signalling message as it passed, from an event stream, which the description does not cover. */
 export interface SipMessage {
@@ -181,6 +245,27 @@ export type Role = Schemas['Role']
 export type User = Schemas['UserDto']
 export type UserDraft = Schemas['NewUserDto']
 export type UserEdit = Schemas['ChangeUserDto']
+export type Ways = Schemas['WaysDto']
+export type OpenSession = Schemas['SessionDto']
+export type TokenDraft = Schemas['NewTokenDto']
+export type Agreement = Schemas['AgreementDto']
+export type AgreementDraft = Schemas['NewAgreementDto']
+export type AgreementEdit = Schemas['ChangedAgreementDto']
+export type AgreementState = Schemas['AgreementState']
+export type AgreementStep = Schemas['AgreementStep']
+export type AgreementStepDraft = Schemas['AgreementStepDto']
+export type Assessment = Schemas['AssessmentDto']
+export type AssessmentDraft = Schemas['NewAssessmentDto']
+export type AssessmentEdit = Schemas['ChangedAssessmentDto']
+export type AssessmentApprovalDraft = Schemas['ApproveAssessmentDto']
+export type Review = Schemas['Review']
+export type Shareable = Schemas['ShareablesDto']
+export type PartnerAccounts = Schemas['PartnerAccountsDto']
+export type Grant = Schemas['GrantDto']
+export type GrantDraft = Schemas['NewGrantDto']
+export type Rights = Schemas['RightsDto']
+export type Reach = Schemas['ReachDto']
+export type Answer = Schemas['AnswerDto']
 export type Health = Schemas['HealthDto']
 export type Setting = Schemas['SettingDto']
 export type SettingGroup = Schemas['SettingGroupDto']
@@ -207,7 +292,20 @@ export type Mark = Schemas['EventDto']
 export type Plan = Schemas['PlanDto']
 export type PlanDraft = Schemas['NewPlanDto']
 export type PlanEdit = Schemas['ChangePlanDto']
+/** On the time axis. */
 export type Hold = Schemas['HoldDto']
+/** In the list: whose it is, too. */
+export type Kept = Schemas['KeptDto']
+export type HoldDraft = Schemas['NewHoldDto']
+export type RetentionReport = Schemas['RetentionReportDto']
+export type RetentionFinding = Schemas['RetentionFindingDto']
+export type FindingKind = Schemas['FindingKind']
+export type DeletionProof = Schemas['ProofDto']
+export type WholeDeletionProof = Schemas['WholeProofDto']
+export type Deleted = Schemas['EarlyDeletionDto']
+export type ExportJob = Schemas['ExportDto']
+export type ExportDraft = Schemas['NewExportDto']
+export type ExportForm = Schemas['ExportForm']
 /** device: what the device itself has recorded; put there by the page. */
 export type AxisRow = Schemas['AxisDto'] & { device?: readonly DeviceRecord[] }
 export type Timeline = Schemas['TimelineDto']

@@ -1,5 +1,6 @@
 import { pathWith } from '../api/client'
-import type { Id } from '../api/types'
+import type { Id, Time } from '../api/types'
+import { spanAround } from '../media/playback/axis'
 
 /** Every link inside the product comes from here. */
 export const paths = {
@@ -10,8 +11,24 @@ export const paths = {
   ) => pathWith('/map', query),
   /** `ptz` opens the first of them with the controls to turn it. */
   wall: (points: readonly Id[] = [], ptz = false) => pathWith('/wall', { points, ptz: ptz ? 1 : null }),
-  playback: (points: readonly Id[] = [], at?: string) => pathWith('/playback', { points, at }),
+  /** `clip` chooses a range, and the axis shows all of it. */
+  playback: (points: readonly Id[] = [], at?: Time, clip?: { start: Time; end: Time }) =>
+    pathWith('/playback', {
+      points,
+      at,
+      ...(clip
+        ? {
+            clip: `${clip.start}~${clip.end}`,
+            span: spanAround(Date.parse(clip.end) - Date.parse(clip.start)) / 60_000,
+          }
+        : {}),
+    }),
   devices: (query: { tab?: string; device?: Id; q?: string; import?: Id } = {}) =>
     pathWith('/devices', query),
-  system: (query: { tab?: string } = {}) => pathWith('/system', query),
+  approvals: (query: { tab?: string; open?: Id } = {}) => pathWith('/approvals', query),
+  ledger: (query: Record<string, string> = {}) => pathWith('/ledger', query),
+  oversight: (query: { tab?: string; month?: string; state?: string; open?: Id } = {}) =>
+    pathWith('/oversight', query),
+  system: (query: { tab?: string; point?: Id; part?: string; kind?: string } = {}) =>
+    pathWith('/system', query),
 }

@@ -1,7 +1,11 @@
 import { Alert, Button, Form, Input } from 'antd'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Navigate, useSearchParams } from 'react-router'
-import { ApiError } from '../api/client'
+import { ApiError, fetched } from '../api/client'
+import type { Ways } from '../api/types'
+import { CodeItem } from './FactorDialog'
 import { Threshold } from './Threshold'
 import { useSession, useSignIn } from './session'
 import { said } from '../said/said'
@@ -9,6 +13,7 @@ import { said } from '../said/said'
 interface Fields {
   username: string
   password: string
+  code?: string
 }
 
 /** Only paths of this product: `//elsewhere` and full addresses are not followed. */
@@ -21,9 +26,18 @@ export function LoginPage() {
   const [search] = useSearchParams()
   const session = useSession()
   const signIn = useSignIn()
-  if (session.data) return <Navigate to={safeNext(search.get('next'))} replace />
+  const ways = useQuery({
+    queryKey: ['ways'],
+    staleTime: Infinity,
+    queryFn: ({ signal }) => fetched<Ways>('GET', '/sign-in', { signal }),
+  })
+  const failed = search.get('failed')
   const error = signIn.error
-  const wrong = error instanceof ApiError && error.status === 401
+  const wantsCode = error instanceof ApiError && error.kind === 'second_factor_needed'
+  const wrong = error instanceof ApiError && error.status === 401 && !wantsCode
+  const [asksCode, setAsksCode] = useState(false)
+  if (wantsCode && !asksCode) setAsksCode(true)
+  if (session.data) return <Navigate to={safeNext(search.get('next'))} replace />
   return (
     <Threshold title={t('governance:login.title')} lead={t('governance:login.lead')}>
       <Form<Fields> layout="vertical" requiredMark={false} onFinish={(fields) => signIn.mutate(fields)}>
@@ -41,9 +55,10 @@ export function LoginPage() {
         >
           <Input.Password size="large" autoComplete="current-password" />
         </Form.Item>
+        {asksCode ? <CodeItem /> : null}
         {error ? (
           <Alert
-            type="error"
+            type={wantsCode && !signIn.variables.code ? 'info' : 'error'}
             showIcon
             style={{ marginBottom: 16 }}
             title={
@@ -56,9 +71,29 @@ export function LoginPage() {
             description={error instanceof ApiError ? said(error.hint) : null}
           />
         ) : null}
+        {failed === null || error ? null : (
+          <Alert
+            type="warning"
+            showIcon
+            style={{ marginBottom: 16 }}
+            title={t(`governance:login.failed.${failed}`, {
+              defaultValue: t('governance:login.failed.other'),
+            })}
+          />
+        )}
         <Button type="primary" htmlType="submit" size="large" block loading={signIn.isPending}>
           {t('governance:login.submit')}
         </Button>
+        {ways.data?.oidc === undefined || ways.data.oidc === null ? null : (
+          <Button
+            block
+            size="large"
+            style={{ marginTop: 12 }}
+            href={`/api/v1/session/oidc?next=${encodeURIComponent(safeNext(search.get('next')))}`}
+          >
+            {ways.data.oidc || t('governance:login.oidc')}
+          </Button>
+        )}
       </Form>
     </Threshold>
   )

@@ -33,8 +33,12 @@ export function SetupPage() {
     onSuccess: () => navigate(paths.login()),
   })
   const gone = state.data?.valid === false || (state.error instanceof ApiError && state.error.status === 404)
+  const role = state.data?.role
+  const lead = role
+    ? t('governance:setup.lead_role', { role: t(`governance:role.${role}`) })
+    : t('governance:setup.lead')
   return (
-    <Threshold title={t('governance:setup.title')} lead={t('governance:setup.lead')}>
+    <Threshold title={t('governance:setup.title')} lead={lead}>
       {state.isPending ? (
         <Loading />
       ) : gone ? (

@@ -1,27 +1,41 @@
-import { App, Button, Form, Input, Modal, Select, Switch } from 'antd'
+import { Alert, Checkbox, Form, Input, Select, Switch } from 'antd'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { fetched } from '../api/client'
-import type { User, UserDraft, UserEdit } from '../api/types'
+import type { Named, User, UserDraft, UserEdit } from '../api/types'
 import { OrganisationPicker } from '../registry/OrganisationPicker'
 import { Act } from '../shared/Act'
-import { DataTable, type Column } from '../shared/DataTable'
-import { Face, Failed, Loading } from '../shared/Face'
+import type { Column } from '../shared/DataTable'
+import { Face } from '../shared/Face'
+import { FormDialog } from '../shared/FormDialog'
 import { stamp } from '../shared/format'
+import { ListPage } from '../shared/ListPage'
 import { useDo } from '../shared/useDo'
+import { useNow } from '../shared/useNow'
 import { usePages } from '../shared/usePages'
+import { useSure } from '../shared/useSure'
+import { said } from '../said/said'
 import { PASSWORD_MIN } from './SetupPage'
+import { DayItem } from './rights/DayItem'
+import { dayOf, endOfDay } from './rights/grants'
+import { GrantsDialog } from './rights/GrantsDialog'
 import { useCan, useSession } from './session'
+import { TokensDialog } from './tokens/TokensDialog'
+import './users.css'
 
-const ROLES = ['administrator', 'operator', 'viewer'] as const
+const USERS = ['operator', 'officer', 'investigator', 'viewer', 'contractor'] as const
+const ADMINISTRATORS = ['administrator', 'security_administrator', 'audit_administrator'] as const
 
 export function UsersTab() {
   const { t } = useTranslation()
   const can = useCan()
-  const { modal } = App.useApp()
+  const sure = useSure()
+  const now = useNow(60_000)
   const me = useSession().data?.user.id
   const users = usePages<User>('users', '/users')
   const [editing, setEditing] = useState<User | 'new' | null>(null)
+  const [granting, setGranting] = useState<User | null>(null)
+  const [holder, setHolder] = useState<Named | null>(null)
   const { mutate: remove } = useDo({
     run: (user: User) => fetched<undefined>('DELETE', `/users/${user.id}`),
     done: t('governance:user.removed'),
@@ -40,7 +54,17 @@ export function UsersTab() {
         key: 'name',
         title: t('governance:user.name'),
         width: 'minmax(120px, 1fr)',
-        render: (user) => user.display_name,
+        render: (user) =>
+          user.is_service ? (
+            <>
+              <span className="muted">
+                {t(user.is_partner ? 'governance:user.partner_mark' : 'governance:user.service_mark')}
+              </span>{' '}
+              <span title={user.display_name}>{user.display_name}</span>
+            </>
+          ) : (
+            user.display_name
+          ),
       },
       {
         key: 'role',
@@ -57,10 +81,21 @@ export function UsersTab() {
       {
         key: 'state',
         title: t('governance:user.account'),
-        width: '90px',
+        width: '130px',
         render: (user) =>
-          user.disabled ? (
+          user.suspended ? (
+            <span
+              className="user-suspended"
+              title={t('governance:user.suspended_by', { why: said(user.suspended) })}
+            >
+              ● {t('governance:user.suspended')}
+            </span>
+          ) : user.ends_at && Date.parse(user.ends_at) <= now ? (
+            <span className="muted">○ {t('governance:user.ended')}</span>
+          ) : user.disabled ? (
             <span className="muted">○ {t('governance:user.disabled')}</span>
+          ) : user.ends_at ? (
+            t('governance:user.until', { day: dayOf(Date.parse(user.ends_at) - 1) })
           ) : (
             t('governance:user.enabled')
           ),
@@ -79,7 +114,7 @@ export function UsersTab() {
       {
         key: 'acts',
         title: <span className="visually-hidden">{t('governance:user.acts')}</span>,
-        width: '150px',
+        width: '260px',
         align: 'end',
         render: (user) => (
           <span className="row-acts">
@@ -88,15 +123,32 @@ export function UsersTab() {
             </Act>
             <Act
               size="small"
+              reason={
+                denied ??
+                (user.id === me
+                  ? t('governance:grant.self')
+                  : isAdministrator(user)
+                    ? t('governance:grant.administrator')
+                    : null)
+              }
+              run={() => setGranting(user)}
+            >
+              {t('governance:grant.open')}
+            </Act>
+            {user.is_service ? (
+              <Act size="small" reason={denied} run={() => setHolder({ id: user.id, name: user.username })}>
+                {t('governance:token.short')}
+              </Act>
+            ) : null}
+            <Act
+              size="small"
               reason={denied ?? (user.id === me ? t('governance:user.self') : null)}
               run={() =>
-                void modal.confirm({
+                sure({
                   title: t('governance:user.remove_title', { name: user.username }),
-                  content: t('governance:user.remove_text'),
-                  okText: t('shared:delete'),
-                  okButtonProps: { danger: true },
-                  cancelText: t('shared:cancel'),
-                  onOk: () => remove(user),
+                  text: t('governance:user.remove_text'),
+                  ok: t('shared:delete'),
+                  run: () => remove(user),
                 })
               }
             >
@@ -106,108 +158,156 @@ export function UsersTab() {
         ),
       },
     ],
-    [t, denied, me, modal, remove],
+    [t, denied, me, sure, remove, now],
   )
-  if (users.error) return <Failed error={users.error} retry={() => void users.refetch()} />
-  if (users.isPending) return <Loading />
   return (
     <>
-      <div className="page-bar">
+      <ListPage
+        list={users}
+        label={t('governance:user.title')}
+        columns={columns}
+        rowKey={(user) => user.id}
+        rowHeight={40}
+        empty={<Face kind="empty" text={t('governance:user.none')} />}
+      >
         <Act type="primary" reason={denied} run={() => setEditing('new')}>
           {t('governance:user.add')}
         </Act>
-      </div>
-      <div className="page-fill">
-        <DataTable
-          label={t('governance:user.title')}
-          rows={users.rows}
-          columns={columns}
-          rowKey={(user) => user.id}
-          rowHeight={40}
-          onEnd={users.onEnd}
-          empty={<Face kind="empty" text={t('governance:user.none')} />}
-        />
-      </div>
+      </ListPage>
       {editing ? (
         <UserForm user={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />
       ) : null}
+      {holder ? <TokensDialog of={holder} onClose={() => setHolder(null)} /> : null}
+      {granting ? <GrantsDialog user={granting} onClose={() => setGranting(null)} /> : null}
     </>
   )
 }
 
-interface Fields extends Omit<UserDraft, 'disabled'> {
+function isAdministrator(user: User): boolean {
+  return ADMINISTRATORS.some((one) => one === user.role)
+}
+
+interface Fields extends Omit<UserDraft, 'disabled' | 'ends_at'> {
   enabled: boolean
+  last_day: string
 }
 
 function UserForm({ user, onClose }: { user: User | null; onClose: () => void }) {
   const { t } = useTranslation()
+  const sure = useSure()
+  const me = useSession().data?.user.id
   const [form] = Form.useForm<Fields>()
+  const chosen = Form.useWatch<boolean | undefined>('is_service', form)
+  const role = Form.useWatch<string | undefined>('role', form)
+  const isService = user?.is_service ?? chosen ?? false
+  const reset = useDo({
+    run: ({ id }: User) => fetched<undefined>('DELETE', `/users/${id}/totp`),
+    done: t('governance:user.factor_done'),
+  })
   const save = useDo({
-    run: ({ enabled, password, ...rest }: Fields) => {
-      const plain = { ...rest, disabled: !enabled }
+    run: ({ enabled, password, last_day, has_past, is_service, is_partner, ...rest }: Fields) => {
+      const plain = { ...rest, disabled: !enabled, ends_at: endOfDay(last_day, user?.ends_at) }
       return user
         ? fetched<User>('PATCH', `/users/${user.id}`, {
             json: { ...plain, ...(password ? { password } : {}) } satisfies UserEdit,
           })
-        : fetched<User>('POST', '/users', { json: { ...plain, password } satisfies UserDraft })
+        : fetched<User>('POST', '/users', {
+            json: {
+              ...plain,
+              has_past,
+              is_service,
+              is_partner: is_service && (is_partner ?? false),
+              password: password ?? '',
+            } satisfies UserDraft,
+          })
     },
     done: t('governance:user.saved'),
     renew: [['users']],
     then: onClose,
   })
   return (
-    <Modal
-      open
+    <FormDialog<Fields>
+      form={form}
       title={user ? t('governance:user.edit_title', { name: user.username }) : t('governance:user.add')}
-      onCancel={onClose}
-      footer={[
-        <Button key="cancel" onClick={onClose}>
-          {t('shared:cancel')}
-        </Button>,
-        <Button key="save" type="primary" loading={save.isPending} onClick={form.submit}>
-          {t('shared:save')}
-        </Button>,
-      ]}
+      isSaving={save.isPending}
+      onClose={onClose}
+      initialValues={{
+        username: user?.username,
+        display_name: user?.display_name,
+        role: user?.role ?? 'operator',
+        organisation: user?.organisation.id,
+        enabled: !(user?.disabled ?? false),
+        last_day: user?.ends_at ? dayOf(Date.parse(user.ends_at) - 1) : '',
+        has_past: false,
+        is_service: user?.is_service ?? false,
+        is_partner: false,
+      }}
+      onFinish={(fields) => save.mutate(fields)}
     >
-      <Form<Fields>
-        form={form}
-        layout="vertical"
-        requiredMark={false}
-        autoComplete="off"
-        initialValues={{
-          username: user?.username,
-          display_name: user?.display_name,
-          role: user?.role ?? 'operator',
-          organisation: user?.organisation.id,
-          enabled: !(user?.disabled ?? false),
-        }}
-        onFinish={(fields) => save.mutate(fields)}
+      {user?.suspended ? (
+        <Alert
+          style={{ marginBottom: 16 }}
+          type="warning"
+          showIcon
+          title={t('governance:user.suspended_by', { why: said(user.suspended) })}
+          description={t('governance:user.lift')}
+        />
+      ) : null}
+      <Form.Item
+        name="username"
+        label={t('governance:login.username')}
+        rules={[{ required: true, message: t('governance:login.username_needed') }]}
       >
-        <Form.Item
-          name="username"
-          label={t('governance:login.username')}
-          rules={[{ required: true, message: t('governance:login.username_needed') }]}
-        >
-          <Input disabled={user !== null} maxLength={64} autoFocus={user === null} />
+        <Input disabled={user !== null} maxLength={64} autoFocus={user === null} />
+      </Form.Item>
+      <Form.Item
+        name="display_name"
+        label={t('governance:user.name')}
+        rules={[{ required: true, whitespace: true, message: t('governance:user.name_needed') }]}
+      >
+        <Input maxLength={64} />
+      </Form.Item>
+      <Form.Item name="role" label={t('governance:user.role')}>
+        <Select
+          options={[
+            {
+              label: t('governance:user.others'),
+              options: USERS.map((value) => ({ value, label: t(`governance:role.${value}`) })),
+            },
+            {
+              label: t('governance:user.administrators'),
+              options: ADMINISTRATORS.map((value) => ({ value, label: t(`governance:role.${value}`) })),
+            },
+          ]}
+          optionRender={({ value, label }) => (
+            <>
+              {label}
+              {ADMINISTRATORS.some((one) => one === value) ? (
+                <div className="user-may">{t(`governance:user.may.${value}`)}</div>
+              ) : null}
+            </>
+          )}
+        />
+      </Form.Item>
+      <Form.Item
+        name="organisation"
+        label={t('governance:user.organisation')}
+        extra={t('governance:user.organisation_hint')}
+        rules={[{ required: true, message: t('governance:user.organisation_needed') }]}
+      >
+        <OrganisationPicker known={user?.organisation ?? null} />
+      </Form.Item>
+      {user ? null : (
+        <Form.Item name="is_service" valuePropName="checked" extra={t('governance:user.service_hint')}>
+          <Checkbox>{t('governance:user.service')}</Checkbox>
         </Form.Item>
-        <Form.Item
-          name="display_name"
-          label={t('governance:user.name')}
-          rules={[{ required: true, whitespace: true, message: t('governance:user.name_needed') }]}
-        >
-          <Input maxLength={64} />
+      )}
+      {user === null && isService ? (
+        <Form.Item name="is_partner" valuePropName="checked" extra={t('governance:user.partner_hint')}>
+          <Checkbox>{t('governance:user.partner')}</Checkbox>
         </Form.Item>
-        <Form.Item name="role" label={t('governance:user.role')}>
-          <Select options={ROLES.map((value) => ({ value, label: t(`governance:role.${value}`) }))} />
-        </Form.Item>
-        <Form.Item
-          name="organisation"
-          label={t('governance:user.organisation')}
-          extra={t('governance:user.organisation_hint')}
-          rules={[{ required: true, message: t('governance:user.organisation_needed') }]}
-        >
-          <OrganisationPicker known={user?.organisation ?? null} />
-        </Form.Item>
+      ) : null}
+      {isService ? null : (
         <Form.Item
           name="password"
           label={user ? t('governance:user.new_password') : t('governance:login.password')}
@@ -223,10 +323,37 @@ function UserForm({ user, onClose }: { user: User | null; onClose: () => void })
         >
           <Input.Password autoComplete="new-password" />
         </Form.Item>
-        <Form.Item name="enabled" label={t('governance:user.enabled')} valuePropName="checked">
-          <Switch />
+      )}
+      <DayItem
+        name="last_day"
+        label={t('governance:user.last_day')}
+        extra={t('governance:user.last_day_hint')}
+        isNeeded={role === 'contractor'}
+      />
+      {user ? null : (
+        <Form.Item name="has_past" valuePropName="checked" extra={t('governance:user.has_past_hint')}>
+          <Checkbox>{t('governance:user.has_past')}</Checkbox>
         </Form.Item>
-      </Form>
-    </Modal>
+      )}
+      {user && user.id !== me && !user.is_service ? (
+        <Form.Item label={t('governance:factor.title')}>
+          <Act
+            run={() =>
+              sure({
+                title: t('governance:user.factor_title', { name: user.username }),
+                text: t('governance:user.factor_text'),
+                ok: t('governance:factor.reset'),
+                run: () => reset.mutate(user),
+              })
+            }
+          >
+            {t('governance:factor.reset')}
+          </Act>
+        </Form.Item>
+      ) : null}
+      <Form.Item name="enabled" label={t('governance:user.enabled')} valuePropName="checked">
+        <Switch />
+      </Form.Item>
+    </FormDialog>
   )
 }

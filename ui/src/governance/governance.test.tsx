@@ -22,6 +22,28 @@ it.each([
   ['map', '/'],
 ])('after sign-in %s leads to %s', (next, to) => expect(safeNext(next)).toBe(to))
 
+const show = () =>
+  render(
+    <AntApp>
+      <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+        <MemoryRouter initialEntries={['/login?next=%2Fdevices']}>
+          <Routes>
+            <Route path="/login" element={<LoginPage />} />
+            <Route path="/devices" element={<p>the devices</p>} />
+          </Routes>
+        </MemoryRouter>
+      </QueryClientProvider>
+    </AntApp>,
+  )
+const fill = async (password: string) => {
+  const user = userEvent.setup()
+  await user.click(screen.getByLabelText('User name'))
+  await user.paste('wang')
+  await user.click(screen.getByLabelText('Password'))
+  await user.paste(password)
+  await user.click(screen.getByRole('button', { name: 'Sign in' }))
+}
+
 describe('sign-in', () => {
   function serve(password: string) {
     let inside = false
@@ -41,28 +63,6 @@ describe('sign-in', () => {
       )
     })
   }
-  const show = () =>
-    render(
-      <AntApp>
-        <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
-          <MemoryRouter initialEntries={['/login?next=%2Fdevices']}>
-            <Routes>
-              <Route path="/login" element={<LoginPage />} />
-              <Route path="/devices" element={<p>the devices</p>} />
-            </Routes>
-          </MemoryRouter>
-        </QueryClientProvider>
-      </AntApp>,
-    )
-  const fill = async (password: string) => {
-    const user = userEvent.setup()
-    await user.click(screen.getByLabelText('User name'))
-    await user.paste('wang')
-    await user.click(screen.getByLabelText('Password'))
-    await user.paste(password)
-    await user.click(screen.getByRole('button', { name: 'Sign in' }))
-  }
-
   it('leads where one was going', async () => {
     serve('right-password')
     show()
@@ -74,6 +74,41 @@ describe('sign-in', () => {
     show()
     await fill('wrong')
     expect((await screen.findByRole('alert')).textContent).toContain('User name or password is wrong')
+  })
+})
+
+describe('a second factor', () => {
+  it('is asked for once the password was right', async () => {
+    const asked: Record<string, string>[] = []
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      if (url === '/api/v1/session' && init.method === 'POST') {
+        const body = JSON.parse(init.body as string) as Record<string, string>
+        asked.push(body)
+        return Promise.resolve(
+          body.code === '123456'
+            ? Response.json({ token: 't', expires_at: '2026-11-23T00:00:00Z' })
+            : Response.json(
+                { kind: 'second_factor_needed', reason: 'a code', hint: 'type it' },
+                { status: 401 },
+              ),
+        )
+      }
+      return Promise.resolve(
+        asked.at(-1)?.code === '123456'
+          ? Response.json({ user: { display_name: 'Wang' }, can: {}, city: '安澜市' })
+          : Response.json({ kind: 'unauthenticated', reason: 'sign in', hint: null }, { status: 401 }),
+      )
+    })
+    const user = userEvent.setup()
+    show()
+    expect(await screen.findByLabelText('User name')).toBeDefined()
+    expect(screen.queryByLabelText('Code of your app')).toBeNull()
+    await fill('a good password')
+    await user.click(await screen.findByLabelText('Code of your app'))
+    await user.paste('123456')
+    await user.click(screen.getByRole('button', { name: 'Sign in' }))
+    expect(await screen.findByText('the devices')).toBeDefined()
+    expect(asked.map((one) => one.code)).toEqual([undefined, '123456'])
   })
 })
 

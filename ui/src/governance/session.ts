@@ -20,24 +20,39 @@ export function useSession() {
 }
 
 const nothing: Abilities = {
-  own_account: false,
-  read_points: false,
-  read_timeline: false,
-  read_trace: false,
-  read_ledger: false,
-  read_system: false,
   view_live: false,
   view_playback: false,
   snapshot: false,
   export: false,
   ptz: false,
   hold: false,
+  delete: false,
+  unmask: false,
+  edit_masks: false,
+  open_purpose: false,
+  ask_approval: false,
+  approve: false,
+  manage_users: false,
+  own_account: false,
+  read_ledger: false,
+  read_points: false,
+  read_timeline: false,
+  read_trace: false,
+  read_system: false,
   import_points: false,
   edit_points: false,
   adopt: false,
-  manage_users: false,
   administer: false,
+  read_duties: false,
+  manage_duties: false,
+  settle_anomalies: false,
+  read_breaches: false,
+  manage_breaches: false,
+  read_requests: false,
+  handle_requests: false,
 }
+/** Everything that can be done, in the order in which it is offered. */
+export const ABILITIES = Object.keys(nothing) as (keyof Abilities)[]
 
 /** What the server says this person may do. A control that may not be used is disabled with its reason. */
 export function useCan(): Abilities {
@@ -47,7 +62,7 @@ export function useCan(): Abilities {
 export function useSignIn() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: (body: { username: string; password: string }) =>
+    mutationFn: (body: { username: string; password: string; code?: string }) =>
       fetched<SessionCreated>('POST', '/session', { json: body }),
     onSuccess: () => client.resetQueries({ queryKey: sessionKey }),
   })

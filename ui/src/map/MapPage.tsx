@@ -18,12 +18,14 @@ import { readFilters, writeFilters, type Filters } from './filters'
 import { HoverName } from './HoverName'
 import { AreaLayer, type DrawTool } from './layers/AreaLayer'
 import { BaseLayers } from './layers/BaseLayers'
+import { MovingPoints } from './layers/MovingPoints'
 import { PointLayers, type Hover } from './layers/PointLayers'
 import { SelectedPoint } from './layers/SelectedPoint'
 import { LeftOut } from './LeftOut'
 import { LeftPanel, type LeftTab } from './LeftPanel'
 import { CITY_PADDING, MapCanvas } from './MapCanvas'
 import { MapTools } from './MapTools'
+import { useMoved } from './moving'
 import { TileFault } from './TileFault'
 import { useGoThere } from './useGoThere'
 import './map.css'
@@ -59,7 +61,8 @@ function OnTheMap({ settings }: { settings: MapSettings }) {
   const point = usePoint(chosen)
   const [tool, setTool] = useState<DrawTool | null>(null)
   const [hover, setHover] = useState<Hover | null>(null)
-  useGoThere(point.data ?? null)
+  const moved = useMoved(chosen)
+  useGoThere(point.data ?? null, moved)
 
   const pick = useCallback((id: Id | null) => put({ point: id }), [put])
   const setFilters = (next: Filters) => change((old) => writeFilters(old, next))
@@ -112,8 +115,9 @@ function OnTheMap({ settings }: { settings: MapSettings }) {
     <>
       {settings.base === 'builtin' ? <BaseLayers theme={theme} /> : null}
       <PointLayers theme={theme} filters={filters} picking={tool === null} onPick={pick} onHover={setHover} />
+      <MovingPoints theme={theme} filters={filters} />
       <AreaLayer theme={theme} area={area} tool={tool} onDrawn={setArea} />
-      {point.data ? <SelectedPoint point={point.data} theme={theme} /> : null}
+      {point.data ? <SelectedPoint point={point.data} moved={moved} theme={theme} /> : null}
       <LeftPanel
         tab={listed ? 'list' : 'layers'}
         onTab={setTab}

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'react'
-import { placeOf, type PointDetail } from '../api/types'
+import { placeOf, type Moving, type PointDetail } from '../api/types'
 import { useMap } from './context'
 
 /** From here on every point stands for itself. */
@@ -8,7 +8,7 @@ const CLOSE_ZOOM = 16
 const PADDING = { left: 300, right: 420, top: 40, bottom: 80 }
 
 /** Brings a chosen point into sight, once per choice, and only if it is not in sight already. */
-export function useGoThere(point: PointDetail | null): void {
+export function useGoThere(point: PointDetail | null, moved: Moving | undefined): void {
   const map = useMap()
   const last = useRef<string | null>(null)
   useEffect(() => {
@@ -16,7 +16,7 @@ export function useGoThere(point: PointDetail | null): void {
       last.current = null
       return
     }
-    const at = placeOf(point)
+    const at = placeOf(moved ?? point)
     if (last.current === point.id || at === null) return
     last.current = point.id
     const screen = map.project(at)
@@ -33,5 +33,5 @@ export function useGoThere(point: PointDetail | null): void {
       offset: [(PADDING.left - PADDING.right) / 2, (PADDING.top - PADDING.bottom) / 2],
       duration: 600,
     })
-  }, [map, point])
+  }, [map, point, moved])
 }

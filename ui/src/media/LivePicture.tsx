@@ -6,6 +6,7 @@ import { age } from '../shared/format'
 import { useNow } from '../shared/useNow'
 import { useLive } from './player/useLive'
 import { useSound, useVoice } from './player/useSound'
+import { Masked } from './masks/Masked'
 import { Conversion } from './tile/Conversion'
 import { bitRate, delay, resolution } from './tile/figures'
 import { LiveFace } from './tile/LiveFace'
@@ -45,7 +46,9 @@ export function LivePicture({ point, name }: LivePictureProps) {
             <span>
               {[resolution(parameters), parameters.codec, bitRate(metrics.bitsPerSecond)].join(' · ')}
             </span>
-            {parameters.convertedFrom ? (
+            {parameters.masked ? (
+              <Masked point={{ id: point, name }} stretch={null} again={again} />
+            ) : parameters.convertedFrom ? (
               <Conversion live from={parameters.convertedFrom} to={parameters.codec} />
             ) : null}
             <SoundMark sound={sound} has={parameters.sound} />

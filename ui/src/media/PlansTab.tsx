@@ -1,17 +1,21 @@
 import { useQuery } from '@tanstack/react-query'
-import { App, Button, Form, InputNumber, Modal, Select } from 'antd'
+import { Form, InputNumber, Select } from 'antd'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { TFunction } from 'i18next'
 import { fetched } from '../api/client'
-import type { Id, Plan, PlanDraft, PlanEdit, PointDetail, SearchHit } from '../api/types'
+import type { Id, Plan, PlanDraft, PlanEdit, SearchHit } from '../api/types'
 import { useCan } from '../governance/session'
 import { Act } from '../shared/Act'
-import { DataTable, type Column } from '../shared/DataTable'
-import { Face, Failed, Loading } from '../shared/Face'
+import type { Column } from '../shared/DataTable'
+import { Face } from '../shared/Face'
+import { FormDialog } from '../shared/FormDialog'
 import { stamp } from '../shared/format'
+import { ListPage } from '../shared/ListPage'
 import { useDo } from '../shared/useDo'
 import { usePages } from '../shared/usePages'
+import { useSure } from '../shared/useSure'
+import { PointName } from './PointName'
 
 const CLASSES = ['1', '2', '3'] as const
 const RENEW = [['recording-plans']]
@@ -21,7 +25,7 @@ const ON_EVENT = { pre: 10, post: 30, most: 1800 }
 export function PlansTab() {
   const { t } = useTranslation()
   const can = useCan()
-  const { modal } = App.useApp()
+  const sure = useSure()
   const plans = usePages<Plan>('recording-plans', '/recording-plans')
   const [editing, setEditing] = useState<Plan | 'new' | null>(null)
   const { mutate: end } = useDo({
@@ -75,13 +79,11 @@ export function PlansTab() {
               size="small"
               reason={denied}
               run={() =>
-                void modal.confirm({
+                sure({
                   title: t('media:plan.end_title'),
-                  content: t('media:plan.end_text'),
-                  okText: t('media:plan.end'),
-                  okButtonProps: { danger: true },
-                  cancelText: t('shared:cancel'),
-                  onOk: () => end(plan),
+                  text: t('media:plan.end_text'),
+                  ok: t('media:plan.end'),
+                  run: () => end(plan),
                 })
               }
             >
@@ -91,43 +93,27 @@ export function PlansTab() {
         ),
       },
     ],
-    [t, denied, modal, end],
+    [t, denied, sure, end],
   )
-  if (plans.error) return <Failed error={plans.error} retry={() => void plans.refetch()} />
-  if (plans.isPending) return <Loading />
   return (
     <>
-      <div className="page-bar">
+      <ListPage
+        list={plans}
+        label={t('media:plan.title')}
+        columns={columns}
+        rowKey={(plan) => plan.id}
+        rowHeight={40}
+        empty={<Face kind="empty" text={t('media:plan.none')} />}
+      >
         <Act type="primary" reason={denied} run={() => setEditing('new')}>
           {t('media:plan.add')}
         </Act>
-      </div>
-      <div className="page-fill">
-        <DataTable
-          label={t('media:plan.title')}
-          rows={plans.rows}
-          columns={columns}
-          rowKey={(plan) => plan.id}
-          rowHeight={40}
-          onEnd={plans.onEnd}
-          empty={<Face kind="empty" text={t('media:plan.none')} />}
-        />
-      </div>
+      </ListPage>
       {editing ? (
         <PlanForm plan={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />
       ) : null}
     </>
   )
-}
-
-/** The point's name; what is shown elsewhere is not read again. */
-function PointName({ id }: { id: Id }) {
-  const point = useQuery({
-    queryKey: ['point', id],
-    staleTime: 60_000,
-    queryFn: ({ signal }) => fetched<PointDetail>('GET', `/points/${id}`, { signal }),
-  })
-  return <span title={id}>{point.data?.name ?? '…'}</span>
 }
 
 /** `On event: 10 s before, 30 s after, 1800 s at most` */
@@ -193,91 +179,78 @@ function PlanForm({ plan, onClose }: { plan: Plan | null; onClose: () => void })
     </Form.Item>
   )
   return (
-    <Modal
-      open
+    <FormDialog<Fields>
+      form={form}
       title={plan ? t('media:plan.edit') : t('media:plan.add')}
-      onCancel={onClose}
-      footer={[
-        <Button key="cancel" onClick={onClose}>
-          {t('shared:cancel')}
-        </Button>,
-        <Button key="save" type="primary" loading={save.isPending} onClick={form.submit}>
-          {t('shared:save')}
-        </Button>,
-      ]}
+      isSaving={save.isPending}
+      onClose={onClose}
+      initialValues={{
+        of: 'point',
+        mode: plan?.mode === 'on_event' ? 'on_event' : 'continuous',
+        stream: plan?.stream ?? 'main',
+        ...(plan?.on_event ?? ON_EVENT),
+      }}
+      onFinish={(fields) => save.mutate(fields)}
     >
-      <Form<Fields>
-        form={form}
-        layout="vertical"
-        requiredMark={false}
-        initialValues={{
-          of: 'point',
-          mode: plan?.mode === 'on_event' ? 'on_event' : 'continuous',
-          stream: plan?.stream ?? 'main',
-          ...(plan?.on_event ?? ON_EVENT),
-        }}
-        onFinish={(fields) => save.mutate(fields)}
-      >
-        {plan ? null : (
-          <>
-            <Form.Item name="of" label={t('media:plan.whom')}>
+      {plan ? null : (
+        <>
+          <Form.Item name="of" label={t('media:plan.whom')}>
+            <Select
+              options={(['point', 'class'] as const).map((value) => ({
+                value,
+                label: t(`media:plan.of.${value}`),
+              }))}
+            />
+          </Form.Item>
+          {of === 'class' ? (
+            <Form.Item
+              name="point_class"
+              label={t('media:plan.of.class')}
+              rules={[{ required: true, message: t('media:plan.whom_needed') }]}
+            >
               <Select
-                options={(['point', 'class'] as const).map((value) => ({
+                options={CLASSES.map((value) => ({
                   value,
-                  label: t(`media:plan.of.${value}`),
+                  label: t('media:plan.class_of', { name: value }),
                 }))}
               />
             </Form.Item>
-            {of === 'class' ? (
-              <Form.Item
-                name="point_class"
-                label={t('media:plan.of.class')}
-                rules={[{ required: true, message: t('media:plan.whom_needed') }]}
-              >
-                <Select
-                  options={CLASSES.map((value) => ({
-                    value,
-                    label: t('media:plan.class_of', { name: value }),
-                  }))}
-                />
-              </Form.Item>
-            ) : (
-              <Form.Item
-                name="point"
-                label={t('media:plan.of.point')}
-                rules={[{ required: true, message: t('media:plan.whom_needed') }]}
-              >
-                <Select
-                  showSearch={{ filterOption: false, onSearch: setQ }}
-                  loading={found.isFetching}
-                  placeholder={t('media:tree.search')}
-                  options={points.map((item) => ({ value: item.id, label: item.title }))}
-                />
-              </Form.Item>
-            )}
-          </>
-        )}
-        <Form.Item name="mode" label={t('media:plan.mode')}>
-          <Select
-            options={(['continuous', 'on_event'] as const).map((value) => ({
-              value,
-              label: t(`media:plan.modes.${value}`),
-            }))}
-          />
-        </Form.Item>
-        {mode === 'on_event' ? (
-          <>
-            {second('pre', 0, 60)}
-            {second('post', 5, 3600)}
-            {second('most', 5, 86_400)}
-          </>
-        ) : null}
-        <Form.Item name="stream" label={t('media:plan.stream')}>
-          <Select
-            options={['main', 'sub'].map((value) => ({ value, label: t(`media:plan.streams.${value}`) }))}
-          />
-        </Form.Item>
-      </Form>
-    </Modal>
+          ) : (
+            <Form.Item
+              name="point"
+              label={t('media:plan.of.point')}
+              rules={[{ required: true, message: t('media:plan.whom_needed') }]}
+            >
+              <Select
+                showSearch={{ filterOption: false, onSearch: setQ }}
+                loading={found.isFetching}
+                placeholder={t('media:tree.search')}
+                options={points.map((item) => ({ value: item.id, label: item.title }))}
+              />
+            </Form.Item>
+          )}
+        </>
+      )}
+      <Form.Item name="mode" label={t('media:plan.mode')}>
+        <Select
+          options={(['continuous', 'on_event'] as const).map((value) => ({
+            value,
+            label: t(`media:plan.modes.${value}`),
+          }))}
+        />
+      </Form.Item>
+      {mode === 'on_event' ? (
+        <>
+          {second('pre', 0, 60)}
+          {second('post', 5, 3600)}
+          {second('most', 5, 86_400)}
+        </>
+      ) : null}
+      <Form.Item name="stream" label={t('media:plan.stream')}>
+        <Select
+          options={['main', 'sub'].map((value) => ({ value, label: t(`media:plan.streams.${value}`) }))}
+        />
+      </Form.Item>
+    </FormDialog>
   )
 }

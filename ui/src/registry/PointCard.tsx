@@ -1,12 +1,14 @@
 import { CloseOutlined } from '@ant-design/icons'
 import { Button, Tooltip } from 'antd'
-import { useState, type ReactNode } from 'react'
+import { useEffect, useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { placeOf, type EvidenceKind, type PointDetail } from '../api/types'
 import { Link } from 'react-router'
 import { paths } from '../app/paths'
+import { RightsPanel } from '../governance/rights/RightsPanel'
 import { useCan } from '../governance/session'
 import { LivePicture } from '../media/LivePicture'
+import { MaskEditor } from '../media/masks/MaskEditor'
 import { PlayList } from '../media/PlayList'
 import { Act } from '../shared/Act'
 import { Copyable } from '../shared/Copyable'
@@ -23,7 +25,7 @@ import './registry.css'
 
 const HOURS = 24
 const NEAR_M = 500
-type Part = 'evidence' | 'history' | 'plays' | 'file'
+type Part = 'evidence' | 'history' | 'plays' | 'file' | 'rights'
 
 /** The three kinds of evidence one line has room for. */
 const BRIEF: readonly EvidenceKind[] = ['keepalive', 'picture', 'recording']
@@ -86,7 +88,12 @@ function Known({
   const evidence = useEvidence(point.id)
   const history = useHistory(point.id, HOURS)
   const [open, setOpen] = useState<Part | null>(null)
+  const [masking, setMasking] = useState(false)
   const flip = (part: Part) => setOpen(open === part ? null : part)
+  const opened = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    if (open) opened.current?.scrollIntoView({ block: 'start', behavior: 'smooth' })
+  }, [open])
   const at = placeOf(point)
   const silent = point.streams.length === 0 ? t('registry:card.no_stream') : null
   const denied = t('shared:not_allowed')
@@ -199,7 +206,15 @@ function Known({
           <Act run={() => flip('file')} aria-expanded={open === 'file'}>
             {t('registry:act.file')}
           </Act>
+          <Act run={() => flip('rights')} aria-expanded={open === 'rights'}>
+            {t('governance:rights.title')}
+          </Act>
+          <Act run={() => setMasking(true)} reason={silent ?? (can.edit_masks ? null : denied)}>
+            {t('media:masks.open')}
+          </Act>
         </div>
+        {masking ? <MaskEditor point={point} onClose={() => setMasking(false)} /> : null}
+        <div ref={opened} />
         {open === 'evidence' && evidence.data ? (
           <EvidenceList evidence={evidence.data} readAt={evidence.dataUpdatedAt} />
         ) : null}
@@ -208,6 +223,7 @@ function Known({
             subject={{ of: 'points', id: point.id, playback: silent === null && can.view_playback }}
           />
         ) : null}
+        {open === 'rights' ? <RightsPanel point={point.id} /> : null}
         {open === 'plays' ? <PlayList point={point.id} name={point.name} /> : null}
         {open === 'file' ? (
           <dl className="facts file">

@@ -11,7 +11,7 @@ export interface Column<T> {
   align?: 'end'
 }
 
-interface DataTableProps<T> {
+export interface DataTableProps<T> {
   label: string
   rows: readonly T[]
   columns: readonly Column<T>[]

@@ -1,7 +1,7 @@
 import i18next from 'i18next'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { setLanguage, startLanguage } from '../i18n'
-import { age, ago, clock, coordinates, count, dayClock, stamp } from './format'
+import { age, ago, clock, coordinates, count, dayClock, rangeText, stamp } from './format'
 
 const noon = '2026-11-22T16:41:07Z'
 
@@ -10,6 +10,10 @@ describe('times at the edge', () => {
     expect(clock(noon)).toBe('00:41:07')
     expect(dayClock(noon)).toBe('11-23 00:41:07')
     expect(stamp(noon)).toBe('2026-11-23 00:41:07')
+  })
+  it('of a range say the day once', () => {
+    expect(rangeText(noon, '2026-11-22T16:43:00Z')).toBe('2026-11-23 00:41:07 – 00:43:00')
+    expect(rangeText('2026-11-22T15:59:59Z', noon)).toBe('2026-11-22 23:59:59 – 2026-11-23 00:41:07')
   })
 })
 

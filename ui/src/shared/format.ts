@@ -41,6 +41,13 @@ export function stamp(at: Instant): string {
   return `${p.year}-${p.month}-${p.day} ${p.hour}:${p.minute}:${p.second}`
 }
 
+/** `2026-11-22 22:41:07 – 22:43:00`; with its day too where it ends on another. */
+export function rangeText(start: Instant, end: Instant): string {
+  const from = stamp(start)
+  const to = stamp(end)
+  return `${from} – ${from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to}`
+}
+
 /** `1,168` */
 export function count(value: number): string {
   return value.toLocaleString('en-US')

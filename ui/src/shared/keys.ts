@@ -6,8 +6,10 @@ export interface KeyBinding {
   /** What it does, in the reader's language. */
   label: string
   run: (event: KeyboardEvent) => void
-  /** Also works while typing in a field. */
+  /** Also works while typing in a field, and in a dialog. */
   always?: boolean
+  /** Also works in a dialog. */
+  inDialogs?: boolean
   /** A second key for the same thing: works, but the overlay lists it once. */
   again?: boolean
 }
@@ -42,16 +44,36 @@ export function typing(target: EventTarget | null): boolean {
   return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
 }
 
+/** Enter and Space belong to what the keyboard has gone to, where that can be pressed; a click left no such wish. */
+function presses(target: Element, name: string): boolean {
+  if (name !== 'Enter' && name !== 'Space') return false
+  return target.matches('button, a[href], summary, [role="button"]') && target.matches(':focus-visible')
+}
+
+/** What opens over a page. Menus and the like may stand open while the focus is elsewhere. */
+const MENUS = '.ant-popover:not(.ant-popover-hidden), .ant-dropdown:not(.ant-dropdown-hidden)'
+const OVER = `.ant-modal, .ant-drawer, ${MENUS}`
+
+/** Its keys are its own: Escape closes it, and nothing behind it. */
+function belongsOver(target: Element | null, name: string): boolean {
+  if (target?.closest(OVER)) return true
+  return name === 'Escape' && document.querySelector(MENUS) !== null
+}
+
 function onKeyDown(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return
   const name = keyName(event)
+  const target = event.target instanceof Element ? event.target : null
+  if (target && presses(target, name)) return
   const inField = typing(event.target)
+  const inDialog = belongsOver(target, name)
   const now = performance.now()
   const sequence = prefix !== '' && now - prefixAt < SEQUENCE_MS ? `${prefix} ${name}` : name
   // The newest group wins, so that an open dialog's Escape comes before the page's.
   for (const group of [...groups].reverse()) {
     for (const binding of group.bindings) {
       if (inField && !binding.always) continue
+      if (inDialog && !binding.always && !binding.inDialogs) continue
       if (same(binding.keys, sequence) || same(binding.keys, name)) {
         prefix = ''
         event.preventDefault()
@@ -61,7 +83,7 @@ function onKeyDown(event: KeyboardEvent): void {
     }
   }
   const starts = groups.some((group) => group.bindings.some((b) => same(b.keys.split(' ')[0] ?? '', name)))
-  prefix = starts && !inField ? name : ''
+  prefix = starts && !inField && !inDialog ? name : ''
   prefixAt = now
 }
 

@@ -86,8 +86,20 @@ describe('keys', () => {
       { keys: '?', label: 'help', run },
       { keys: 'Ctrl+K', label: 'search', run, always: true },
       { keys: 'g 1', label: 'map', run: go },
+      { keys: 'Enter', label: 'open', run: go },
+      { keys: 'Space', label: 'play', run: go },
+      { keys: 'Escape', label: 'back', run: go },
+      { keys: 'x', label: 'anywhere', run, inDialogs: true },
     ])
-    return <input aria-label="field" />
+    return (
+      <>
+        <input aria-label="field" />
+        <button>grid</button>
+        <div className="ant-modal">
+          <button>days</button>
+        </div>
+      </>
+    )
   }
   const press = (target: Element | Window, key: string, ctrlKey = false) =>
     act(() => {
@@ -113,6 +125,43 @@ describe('keys', () => {
     unmount()
     press(document.body, '?')
     expect(run).toHaveBeenCalledTimes(2)
+  })
+  it.each(['Enter', ' '])(
+    '%o presses the button that the keyboard has gone to, and does nothing else',
+    (key) => {
+      const go = vi.fn()
+      render(<Bound run={vi.fn()} go={go} />)
+      press(document.body, key)
+      expect(go).toHaveBeenCalledTimes(1)
+      const button = screen.getByText('grid')
+      button.focus()
+      expect(fireEvent.keyDown(button, { key })).toBe(true) // the browser may press it
+      expect(go).toHaveBeenCalledTimes(1)
+    },
+  )
+  it('of the page rest while a dialog is open', () => {
+    const run = vi.fn()
+    const go = vi.fn()
+    render(<Bound run={run} go={go} />)
+    const button = screen.getByText('days')
+    for (const key of ['Escape', ' ', 'g', '1', '?']) press(button, key)
+    expect([run, go].map((one) => one.mock.calls.length)).toEqual([0, 0])
+    press(button, 'x')
+    press(button, 'k', true)
+    expect(run).toHaveBeenCalledTimes(2)
+  })
+  it('leave Escape to a menu that is open', () => {
+    const go = vi.fn()
+    render(<Bound run={vi.fn()} go={go} />)
+    const menu = document.createElement('div')
+    menu.className = 'ant-dropdown'
+    document.body.append(menu)
+    press(document.body, 'Escape')
+    expect(go).not.toHaveBeenCalled()
+    menu.classList.add('ant-dropdown-hidden')
+    press(document.body, 'Escape')
+    expect(go).toHaveBeenCalledTimes(1)
+    menu.remove()
   })
 })
 

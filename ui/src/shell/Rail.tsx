@@ -1,20 +1,31 @@
 import { Badge, Tooltip } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { NavLink } from 'react-router'
-import { places, type Place } from '../app/places'
+import { Link, useLocation } from 'react-router'
+import { placeAt, placesFor, type Place } from '../app/places'
+import { useWaitingApprovals } from '../governance/approvals/approvals'
+import { useCan } from '../governance/session'
 import { useWaitingDevices } from './counts'
 import { PlaceIcon } from './icons'
 
 /** The ten places. Those not built yet stand there, closed, and say why. */
 export function Rail() {
   const { t } = useTranslation()
-  const waiting = useWaitingDevices()
+  const places = placesFor(useCan())
+  const here = placeAt(places, useLocation())
+  const devices = useWaitingDevices()
+  const approvals = useWaitingApprovals()
+  const waiting = (place: Place): Waiting => {
+    if (place.key === 'operations') return { count: devices, text: t('shell:waiting', { count: devices }) }
+    if (place.key === 'approvals')
+      return { count: approvals, text: t('shell:waiting_approvals', { count: approvals }) }
+    return { count: 0, text: '' }
+  }
   return (
     <nav className="rail" aria-label={t('shell:rail')}>
       <ul>
-        {places.map((place, index) => (
+        {places.map((place) => (
           <li key={place.key}>
-            <RailPlace place={place} number={index + 1} waiting={place.key === 'operations' ? waiting : 0} />
+            <RailPlace place={place} isHere={place === here} waiting={waiting(place)} />
           </li>
         ))}
       </ul>
@@ -22,13 +33,21 @@ export function Rail() {
   )
 }
 
-function RailPlace({ place, number, waiting }: { place: Place; number: number; waiting: number }) {
+interface Waiting {
+  count: number
+  text: string
+}
+
+function RailPlace({ place, isHere, waiting }: { place: Place; isHere: boolean; waiting: Waiting }) {
   const { t } = useTranslation()
   const name = t(`shell:place.${place.key}`)
   const hint = t(`shell:place_hint.${place.key}`)
   if (place.path === null) {
     return (
-      <Tooltip placement="right" title={`${hint} — ${t('shell:not_built')}`}>
+      <Tooltip
+        placement="right"
+        title={`${hint} — ${t(place.denied ? 'shared:not_allowed' : 'shell:not_built')}`}
+      >
         <span className="rail-place" role="link" aria-disabled="true" tabIndex={0}>
           <PlaceIcon place={place.key} />
           <span>{name}</span>
@@ -37,13 +56,17 @@ function RailPlace({ place, number, waiting }: { place: Place; number: number; w
     )
   }
   return (
-    <Tooltip placement="right" title={`${hint} (g ${number % 10})`}>
-      <NavLink to={place.path} className="rail-place">
-        <Badge count={waiting} size="small" offset={[4, 0]} title={t('shell:waiting', { count: waiting })}>
+    <Tooltip placement="right" title={place.number === null ? hint : `${hint} (g ${place.number})`}>
+      <Link
+        to={place.path}
+        className={isHere ? 'rail-place active' : 'rail-place'}
+        aria-current={isHere ? 'page' : undefined}
+      >
+        <Badge count={waiting.count} size="small" offset={[4, 0]} title={waiting.text}>
           <PlaceIcon place={place.key} />
         </Badge>
         <span>{name}</span>
-      </NavLink>
+      </Link>
     </Tooltip>
   )
 }

@@ -6,9 +6,10 @@ import { useDeferredValue, useEffect, useRef, useState, type KeyboardEvent } fro
 import { useTranslation } from 'react-i18next'
 import { useNavigate } from 'react-router'
 import { fetched } from '../api/client'
-import type { SearchHit, SearchItem } from '../api/types'
+import type { Abilities, SearchHit, SearchItem } from '../api/types'
 import { paths } from '../app/paths'
-import { places } from '../app/places'
+import { placesFor } from '../app/places'
+import { useCan } from '../governance/session'
 import { Face, Failed } from '../shared/Face'
 import { StateMark } from '../shared/StateMark'
 
@@ -29,9 +30,9 @@ export function targetOf(item: SearchItem): string {
 }
 
 /** The places whose name or hint holds the text. */
-export function pagesNamed(q: string, t: TFunction): SearchItem[] {
+export function pagesNamed(q: string, can: Abilities, t: TFunction): SearchItem[] {
   const wanted = q.toLowerCase()
-  return places.flatMap(({ key, path }) => {
+  return placesFor(can).flatMap(({ key, path }) => {
     const title = t(`shell:place_hint.${key}`)
     const fits = `${title} ${t(`shell:place.${key}`)}`.toLowerCase().includes(wanted)
     return fits && path !== null ? [{ type: 'page', id: path, title, subtitle: null, state: null }] : []
@@ -58,6 +59,7 @@ export function SearchDialog({ open, onClose }: { open: boolean; onClose: () => 
 }
 
 function Finder({ open: isOpen, onDone }: { open: boolean; onDone: () => void }) {
+  const can = useCan()
   const { t } = useTranslation()
   const navigate = useNavigate()
   const [text, setText] = useState('')
@@ -75,7 +77,7 @@ function Finder({ open: isOpen, onDone }: { open: boolean; onDone: () => void })
     placeholderData: keepPreviousData,
     queryFn: ({ signal }) => fetched<{ items: SearchHit[] }>('GET', '/search', { query: { q }, signal }),
   })
-  const pages = q === '' ? [] : pagesNamed(q, t)
+  const pages = q === '' ? [] : pagesNamed(q, can, t)
   const groups = TYPES.map((type) => ({
     type,
     items: type === 'page' ? pages : (results.data?.items.filter((item) => item.type === type) ?? []),

@@ -6,8 +6,10 @@ import { onSignedOut } from '../api/client'
 import { startEvents, stopEvents } from '../api/events'
 import { paths } from '../app/paths'
 import { clearNotes } from '../notes/notes'
-import { places } from '../app/places'
-import { forgetSession, useSession } from '../governance/session'
+import { MustEnrol } from '../governance/FactorDialog'
+import { placeAt, placesFor } from '../app/places'
+import { ReasonsProvider } from '../governance/reasons/Reasons'
+import { forgetSession, useCan, useSession } from '../governance/session'
 import { forgetStates, useLiveStates } from '../registry/liveState'
 import { Failed, Loading } from '../shared/Face'
 import { useKeys } from '../shared/keys'
@@ -27,7 +29,12 @@ export function Shell() {
   if (session.isPending) return <Loading />
   if (session.data === null) return <Navigate to={paths.login(location.pathname + location.search)} replace />
   if (!session.data) return <Failed error={session.error} retry={() => void session.refetch()} />
-  return <Room />
+  if (session.data.must_enrol) return <MustEnrol />
+  return (
+    <ReasonsProvider>
+      <Room />
+    </ReasonsProvider>
+  )
 }
 
 function Room() {
@@ -46,8 +53,8 @@ function Room() {
   useLiveStates()
   useFreshness()
   const city = useSession().data?.city ?? ''
-  const { pathname } = useLocation()
-  const place = places.find(({ path }) => path !== null && pathname.startsWith(path))
+  const places = placesFor(useCan())
+  const place = placeAt(places, useLocation())
   const title = [place ? t(`shell:place_hint.${place.key}`) : '', `${t('shell:product')} ${city}`]
     .filter(Boolean)
     .join(' · ')
@@ -57,13 +64,13 @@ function Room() {
   useKeys(t('shell:keys.everywhere'), [
     { keys: 'Ctrl+K', label: t('shell:keys.search'), run: () => setSearching(true), always: true },
     { keys: '/', label: t('shell:keys.search'), run: () => setSearching(true) },
-    { keys: '?', label: t('shell:keys.keys'), run: () => setKeysShown((shown) => !shown) },
-    ...places.flatMap(({ key, path }, index) =>
-      path === null
+    { keys: '?', label: t('shell:keys.keys'), run: () => setKeysShown((shown) => !shown), inDialogs: true },
+    ...places.flatMap(({ key, path, number }) =>
+      path === null || number === null
         ? []
         : [
             {
-              keys: `g ${(index + 1) % 10}`,
+              keys: `g ${number}`,
               label: t(`shell:place_hint.${key}`),
               run: () => void navigate(path),
             },

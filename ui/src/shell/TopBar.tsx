@@ -6,6 +6,9 @@ import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import { useStreamStatus } from '../api/events'
 import { paths } from '../app/paths'
+import { FactorDialog } from '../governance/FactorDialog'
+import { TokensDialog } from '../governance/tokens/TokensDialog'
+import { PurposeChip } from '../governance/reasons/PurposeChip'
 import { PasswordDialog } from '../governance/PasswordDialog'
 import { useSession, useSignOut } from '../governance/session'
 import { currentLanguage, LANGUAGES, setLanguage, type Language } from '../i18n'
@@ -29,6 +32,7 @@ export function TopBar({ onSearch, onKeys }: { onSearch: () => void; onKeys: () 
         <kbd>Ctrl K</kbd>
       </button>
       <div className="topbar-right">
+        <PurposeChip />
         <Online />
         <Clock />
         <UserMenu onKeys={onKeys} />
@@ -71,6 +75,8 @@ function UserMenu({ onKeys }: { onKeys: () => void }) {
   const client = useQueryClient()
   const signOut = useSignOut()
   const [changing, setChanging] = useState(false)
+  const [factor, setFactor] = useState(false)
+  const [tokens, setTokens] = useState(false)
   const theme = useTheme()
   const names: Record<Language, string> = { 'zh-CN': '简体中文', en: 'English' }
   const themes: ThemeName[] = ['dark', 'light']
@@ -108,6 +114,8 @@ function UserMenu({ onKeys }: { onKeys: () => void }) {
     { type: 'divider' },
     { key: 'keys', label: t('shell:keys.keys'), extra: '?', onClick: onKeys },
     { key: 'password', label: t('governance:password.title'), onClick: () => setChanging(true) },
+    { key: 'factor', label: t('governance:factor.title'), onClick: () => setFactor(true) },
+    { key: 'tokens', label: t('governance:token.title'), onClick: () => setTokens(true) },
     { key: 'out', label: t('shell:sign_out'), onClick: () => signOut.mutate() },
   ]
   return (
@@ -121,6 +129,8 @@ function UserMenu({ onKeys }: { onKeys: () => void }) {
           {session?.user.display_name} · {session?.user.organisation.name} <DownOutlined aria-hidden />
         </button>
       </Dropdown>
+      {factor ? <FactorDialog onClose={() => setFactor(false)} /> : null}
+      {tokens ? <TokensDialog of={null} onClose={() => setTokens(false)} /> : null}
       {changing ? <PasswordDialog onClose={() => setChanging(false)} /> : null}
     </>
   )

@@ -42,6 +42,7 @@ export function useFreshness(): void {
     client.setQueryData<Counts>(countsKey, (old) => (old ? { ...old, waiting_devices: waiting } : old))
     renew('devices', 'device')
   })
+  useEvent('drift', () => renew('drifts'))
   useEvent('points', () => renew('point', 'points', 'counts', 'organisations'))
   // Nobody knows what was missed: whatever is shown is read anew.
   useEvent('lagged', () => void client.invalidateQueries())

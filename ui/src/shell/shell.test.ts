@@ -1,12 +1,17 @@
 import { expect, it } from 'vitest'
 import { paths } from '../app/paths'
-import { places } from '../app/places'
+import type { Abilities } from '../api/types'
+import { homeFor, placeAt, placesFor } from '../app/places'
 import { resources } from '../i18n'
 import { keyRows, keyText } from './KeysOverlay'
 import { targetOf } from './SearchDialog'
 
+const can = (...actions: (keyof Abilities)[]) =>
+  Object.fromEntries(actions.map((action) => [action, true])) as unknown as Abilities
+const keysFor = (...actions: (keyof Abilities)[]) => placesFor(can(...actions)).map(({ key }) => key)
+
 it('has the ten places in their order, each named in both languages', () => {
-  expect(places.map(({ key }) => key)).toEqual([
+  expect(keysFor()).toEqual([
     'map',
     'video',
     'playback',
@@ -18,9 +23,38 @@ it('has the ten places in their order, each named in both languages', () => {
     'governance',
     'system',
   ])
+  const named = [...keysFor(), ...keysFor('approve', 'read_ledger', 'manage_users')]
   for (const { shell } of Object.values(resources))
-    expect(Object.keys((shell as { place: object }).place)).toEqual(places.map(({ key }) => key))
+    expect(Object.keys((shell as { place: object }).place).sort()).toEqual([...new Set(named)].sort())
 })
+
+it('shows of governance what the person has of it, and keeps its number', () => {
+  const of = (...actions: (keyof Abilities)[]) => placesFor(can(...actions))[8]
+  expect(of()).toEqual({ key: 'governance', path: null, number: 9, denied: true })
+  expect(of('ask_approval')).toEqual({ key: 'approvals', path: '/approvals', number: 9 })
+  expect(of('read_ledger')).toEqual({ key: 'ledger', path: '/ledger', number: 9 })
+  expect(placesFor(can('read_ledger'))[9]).toEqual({ key: 'oversight', path: '/oversight', number: null })
+  expect(placesFor(can('read_breaches'))[8]).toEqual({ key: 'oversight', path: '/oversight', number: 9 })
+  expect(placesFor(can('manage_users')).at(-1)).toMatchObject({ key: 'system', number: 0 })
+})
+
+it('knows the place of an address by as much of it as is said', () => {
+  const places = placesFor(can('manage_users'))
+  const at = (pathname: string, search = '') => placeAt(places, { pathname, search })?.key
+  expect(at('/system', '?tab=users')).toBe('accounts')
+  expect(at('/system', '?tab=health')).toBe('system')
+  expect(at('/map', '?list=1')).toBe('map')
+  expect(at('/nowhere')).toBeUndefined()
+})
+
+it.each([
+  [['view_live'], '/map'],
+  [['read_ledger', 'read_points'], '/ledger'],
+  [['manage_users', 'read_points'], '/system?tab=users'],
+  [['adopt'], '/map'],
+] as [(keyof Abilities)[], string][])('who may %s begins at %s', (actions, home) =>
+  expect(homeFor(can(...actions))).toBe(home),
+)
 
 it('leads from a search result to the thing itself', () => {
   const item = { title: '', subtitle: null, state: null }

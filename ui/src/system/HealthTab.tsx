@@ -32,11 +32,15 @@ export function HealthTab() {
             {t('system:health.again')}
           </Button>
         </header>
-        <ul className="health">
-          {health.data.causes.map((cause) => (
-            <Branch key={cause.name} health={cause} />
-          ))}
-        </ul>
+        {health.data.causes.length > 0 ? (
+          <ul className="health">
+            {health.data.causes.map((cause) => (
+              <Branch key={cause.name} health={cause} />
+            ))}
+          </ul>
+        ) : (
+          <p className="muted">{t('system:health.no_parts')}</p>
+        )}
       </div>
     </>
   )
@@ -64,12 +68,14 @@ function Branch({ health }: { health: Health }) {
   const { t } = useTranslation()
   const [flipped, setFlipped] = useState(false)
   const open = (health.status !== 'ok') !== flipped
+  // What is wrong with several parts is said of each part.
+  const told = health.status !== 'ok' && health.causes.length > 1
   const line = (
     <>
       <HealthMark status={health.status} />
       <b>{t(`system:part.${health.name}`, { defaultValue: said(health.name) })}</b>
       <span className={`health-word health-${health.status}`}>{t(`system:status.${health.status}`)}</span>
-      <span className="health-detail">{said(health.detail)}</span>
+      <span className="health-detail">{told ? '' : said(health.detail)}</span>
     </>
   )
   return (

@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
-import { Input } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { fetched } from '../api/client'
 import type { Setting, SettingsTree } from '../api/types'
 import { Face, Failed, Loading } from '../shared/Face'
+import { SearchInput } from '../shared/SearchInput'
 import { said } from '../said/said'
 
 /** How the platform is set, where each value comes from, and what it would be if nobody had said anything. */
@@ -29,13 +29,11 @@ export function SettingsTab() {
   return (
     <>
       <div className="page-bar">
-        <Input.Search
-          allowClear
+        <SearchInput
           style={{ width: 320 }}
           value={q}
           onChange={(event) => setQ(event.target.value)}
           placeholder={t('system:settings.search')}
-          aria-label={t('system:settings.search')}
         />
         <p className="muted">{t('system:settings.lead')}</p>
       </div>

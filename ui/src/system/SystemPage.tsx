@@ -1,13 +1,17 @@
 import { useTranslation } from 'react-i18next'
 import { useSearchParams } from 'react-router'
+import { DutiesTab } from '../governance/duties/DutiesTab'
 import { UsersTab } from '../governance/UsersTab'
+import { ExportsTab } from '../media/exports/ExportsTab'
+import { HoldsTab } from '../media/holds/HoldsTab'
+import { RetentionTab } from '../media/retention/RetentionTab'
 import { PlansTab } from '../media/PlansTab'
 import { PageHead } from '../shared/PageHead'
 import { HealthTab } from './HealthTab'
 import { SettingsTab } from './SettingsTab'
 import './system.css'
 
-const TABS = ['health', 'plans', 'users', 'settings'] as const
+const TABS = ['health', 'plans', 'holds', 'exports', 'retention', 'duties', 'users', 'settings'] as const
 
 /** How the platform is, who may use it, and how it is set. */
 export function Component() {
@@ -24,6 +28,10 @@ export function Component() {
       />
       {tab === 'health' ? <HealthTab /> : null}
       {tab === 'plans' ? <PlansTab /> : null}
+      {tab === 'holds' ? <HoldsTab /> : null}
+      {tab === 'retention' ? <RetentionTab /> : null}
+      {tab === 'exports' ? <ExportsTab /> : null}
+      {tab === 'duties' ? <DutiesTab /> : null}
       {tab === 'users' ? <UsersTab /> : null}
       {tab === 'settings' ? <SettingsTab /> : null}
     </div>

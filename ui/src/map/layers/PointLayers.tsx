@@ -15,7 +15,10 @@ import { tokens, type ThemeName } from '../../theme/tokens'
 import { takeAway, useMap } from '../context'
 import { isShown, showsNothing, tileQuery, type Filters } from '../filters'
 import { MAP_FONT } from '../fonts'
+import { moving } from '../moving'
 import { drawRing, pointSymbols, readRing, RING_STEPS, SYMBOL_RATIO } from '../symbols'
+import { CODE, MOVING_ZOOM, pointLook } from './look'
+import { MOVING_LAYERS } from './MovingPoints'
 
 const SOURCE = 'points'
 const POINT_LAYERS = ['points-fill', 'points-hollow', 'points-slash'] as const
@@ -23,18 +26,7 @@ const CLUSTER_LAYER = 'clusters'
 /** Rings show the states of when the tile was cut; after changes they are cut again, at most this often. */
 const CLUSTERS_EVERY_MS = 10_000
 const HIT_PX = 8
-
-const CODE: Record<PointState, number> = { unknown: 0, online: 1, offline: 2 }
-/** What the stream said last, or else what the tile said when it was cut. */
-const live: ExpressionSpecification = [
-  'coalesce',
-  ['feature-state', 's'],
-  ['match', ['get', 'state'], 'online', CODE.online, 'offline', CODE.offline, CODE.unknown],
-]
-
-function byState<T extends string | number>(online: T, offline: T, unknown: T): ExpressionSpecification {
-  return ['match', live, CODE.online, online, CODE.offline, offline, unknown]
-}
+const TILES = { prefix: 'points', source: SOURCE, sourceLayer: 'points', leavesMoving: true }
 
 function tilesOf(filters: Filters): string[] {
   // The placeholders of the address must stay as they are; only the query is encoded.
@@ -102,49 +94,6 @@ function clusterLayer(filters: Filters, theme: ThemeName): LayerSpecification {
   }
 }
 
-function pointLayers(filters: Filters, theme: ThemeName): LayerSpecification[] {
-  const t = tokens[theme]
-  const opacity = (state: PointState, value: number) => (isShown(filters.state, state) ? value : 0)
-  const size: ExpressionSpecification = [
-    'interpolate',
-    ['linear'],
-    ['zoom'],
-    10,
-    ['match', ['get', 'class'], 1, 0.5, 2, 0.45, 0.4],
-    14,
-    ['match', ['get', 'class'], 1, 0.8, 2, 0.72, 0.66],
-    17,
-    ['match', ['get', 'class'], 1, 1.15, 2, 1.05, 0.95],
-  ]
-  const shared = { 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'icon-size': size } as const
-  const common = { type: 'symbol', source: SOURCE, 'source-layer': 'points' } as const
-  return [
-    {
-      ...common,
-      id: 'points-fill',
-      layout: { ...shared, 'icon-image': ['concat', 'point-', ['get', 'kind']] },
-      paint: {
-        'icon-color': byState(t.ok, t.bad, t.unk),
-        'icon-opacity': byState(opacity('online', 1), opacity('offline', 1), 0),
-        'icon-halo-color': t.land,
-        'icon-halo-width': 1.2,
-      },
-    },
-    {
-      ...common,
-      id: 'points-hollow',
-      layout: { ...shared, 'icon-image': ['concat', 'hollow-', ['get', 'kind']] },
-      paint: { 'icon-color': t.unk, 'icon-opacity': byState(0, 0, opacity('unknown', 1)) },
-    },
-    {
-      ...common,
-      id: 'points-slash',
-      layout: { ...shared, 'icon-image': 'slash' },
-      paint: { 'icon-color': t.land, 'icon-opacity': byState(0, opacity('offline', 1), 0) },
-    },
-  ]
-}
-
 export interface Hover {
   id: Id
   x: number
@@ -181,7 +130,7 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
       if (image) map.addImage(name, image, { pixelRatio: SYMBOL_RATIO })
     })
     map.addSource(SOURCE, { type: 'vector', tiles: tilesOf(now), maxzoom: 19, promoteId: { points: 'pid' } })
-    const layers = [...pointLayers(now, theme), clusterLayer(now, theme)]
+    const layers = [...pointLook(now, theme, TILES), clusterLayer(now, theme)]
     for (const layer of layers) map.addLayer(layer, 'slot-points')
     const put = (id: Id, state: PointState) =>
       map.setFeatureState({ source: SOURCE, sourceLayer: 'points', id }, { s: CODE[state] })
@@ -204,7 +153,7 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
   }, [map, tilesKey])
   useEffect(() => {
     const { filters: now } = said.current
-    for (const layer of pointLayers(now, theme)) {
+    for (const layer of pointLook(now, theme, TILES)) {
       if (!('paint' in layer) || !layer.paint || !map.getLayer(layer.id)) continue
       const { 'icon-opacity': opacity } = layer.paint as { 'icon-opacity': ExpressionSpecification }
       map.setPaintProperty(layer.id, 'icon-opacity', opacity)
@@ -214,6 +163,24 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
       map.addLayer(clusterLayer(now, theme), 'slot-points')
     }
   }, [map, theme, stateKey])
+
+  // What moves is drawn where it is: its place in the tile is left empty.
+  useEffect(() => {
+    let left: readonly Id[] = []
+    const mark = (id: Id, m: 0 | 1) =>
+      map.setFeatureState({ source: SOURCE, sourceLayer: 'points', id }, { m })
+    const follow = () => {
+      if (!map.getSource(SOURCE)) return
+      for (const id of left) if (!moving.get(id)) mark(id, 0)
+      left = moving.ids()
+      for (const id of left) mark(id, 1)
+    }
+    follow()
+    const stops = [moving.subscribe(follow), liveStates.onRestart(follow), onEvent('points', follow)]
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }, [map, theme])
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -262,7 +229,9 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
   useEffect(() => {
     if (!picking) return undefined
     const at = ({ point }: MapMouseEvent): MapGeoJSONFeature | null => {
-      const layers = [...POINT_LAYERS.slice(0, 2), CLUSTER_LAYER].filter((id) => map.getLayer(id))
+      const layers = [...POINT_LAYERS.slice(0, 2), ...MOVING_LAYERS.slice(0, 2), CLUSTER_LAYER].filter((id) =>
+        map.getLayer(id),
+      )
       const box: [PointLike, PointLike] = [
         [point.x - HIT_PX, point.y - HIT_PX],
         [point.x + HIT_PX, point.y + HIT_PX],
@@ -273,12 +242,15 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
         const screen = map.project([x, y])
         return Math.hypot(screen.x - point.x, screen.y - point.y)
       }
-      const seen = (feature: MapGeoJSONFeature) =>
-        feature.sourceLayer === 'clusters' ||
-        isShown(
+      const seen = ({ source, sourceLayer, properties }: MapGeoJSONFeature) => {
+        if (sourceLayer === 'clusters') return true
+        const id = String(properties.pid)
+        if (source === SOURCE && map.getZoom() >= MOVING_ZOOM && moving.get(id)) return false
+        return isShown(
           said.current.filters.state,
-          liveStates.get(String(feature.properties.pid))?.state ?? (feature.properties.state as PointState),
+          liveStates.get(id)?.state ?? (properties.state as PointState),
         )
+      }
       const found = map.queryRenderedFeatures(box, { layers }).filter(seen)
       return found.sort((a, b) => near(a) - near(b))[0] ?? null
     }
@@ -293,7 +265,7 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
     const move = (event: MapMouseEvent) => {
       const feature = at(event)
       map.getCanvas().style.cursor = feature ? 'pointer' : ''
-      const id = feature?.sourceLayer === 'points' ? String(feature.properties.pid) : null
+      const id = feature && feature.sourceLayer !== 'clusters' ? String(feature.properties.pid) : null
       said.current.onHover(id === null ? null : { id, x: event.point.x, y: event.point.y })
     }
     const leave = () => said.current.onHover(null)

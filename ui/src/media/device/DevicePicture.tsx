@@ -2,10 +2,13 @@ import { Button } from 'antd'
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { DeviceRecords, Id } from '../../api/types'
+import { useGoesOn } from '../../governance/reasons/useReasons'
 import { clock as clockText, dayClock } from '../../shared/format'
 import { useNow } from '../../shared/useNow'
 import { nearest } from '../playback/axis'
 import type { MasterClock } from '../player/MasterClock'
+import { Masked } from '../masks/Masked'
+import { windowFrom } from '../player/PlaybackPlayer'
 import { useSound, useVoice } from '../player/useSound'
 import { SoundMark, SoundTool } from '../tile/SoundTool'
 import { TraceDrawer } from '../tile/TraceDrawer'
@@ -26,7 +29,7 @@ interface DevicePictureProps {
   onAgain: () => void
 }
 
-const nothing: DeviceSnapshot = { state: { is: 'loading' }, sound: null, note: null }
+const nothing: DeviceSnapshot = { state: { is: 'loading' }, sound: null, masked: false, note: null }
 const nobody = () => () => undefined
 const none = () => nothing
 
@@ -51,9 +54,11 @@ export function DevicePicture({ point, name, clock, records, fault, onSeek, onAg
   const {
     state,
     sound: has,
+    masked,
     note,
     measured,
   } = useSyncExternalStore(player?.subscribe ?? nobody, player?.snapshot ?? none)
+  const giveReason = useGoesOn(state.is === 'failed' ? state : null, () => player?.again())
   const sound = useSound(point)
   useVoice(video, sound.audible, sound.volume)
   const [trace, setTrace] = useState<string | null>(null)
@@ -65,6 +70,9 @@ export function DevicePicture({ point, name, clock, records, fault, onSeek, onAg
       {face()}
       <header className="tile-head">
         <b>{name}</b>
+        {masked && shows ? (
+          <Masked point={{ id: point, name }} stretch={windowFrom(clock.at)} again={() => player?.again()} />
+        ) : null}
         <SoundMark sound={sound} has={has} />
         <span className="tile-times">
           {t('media:device.mark')} {clockText(clock.at)}
@@ -120,18 +128,24 @@ export function DevicePicture({ point, name, clock, records, fault, onSeek, onAg
       case 'failed':
         return (
           <VideoFace
-            kind="failed"
-            text={t('media:device.failed')}
-            detail={[said(state.reason), said(state.hint)].filter(Boolean).join(' ')}
+            kind={giveReason ? 'forbidden' : 'failed'}
+            text={giveReason ? said(state.reason) : t('media:device.failed')}
+            detail={[giveReason ? '' : said(state.reason), said(state.hint)].filter(Boolean).join(' ')}
           >
             {state.play === null ? null : (
               <Button size="small" onClick={() => setTrace(state.play)}>
                 {t('media:trace.show')}
               </Button>
             )}
-            <Button size="small" onClick={() => player?.again()}>
-              {t('shared:face.retry')}
-            </Button>
+            {giveReason ? (
+              <Button size="small" type="primary" onClick={giveReason}>
+                {t('governance:purpose.state')}
+              </Button>
+            ) : (
+              <Button size="small" onClick={() => player?.again()}>
+                {t('shared:face.retry')}
+              </Button>
+            )}
           </VideoFace>
         )
     }

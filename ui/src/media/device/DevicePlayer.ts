@@ -19,6 +19,8 @@ export interface DeviceSnapshot {
   state: DeviceState
   /** Whether its recording has sound; null before any has come. */
   sound: boolean | null
+  /** Whether privacy masks are drawn on it. */
+  masked: boolean
   /** Times real time, as the server measured it. */
   measured?: number
   /** What the device does not do though it says so. */
@@ -66,7 +68,7 @@ export class DevicePlayer {
   readonly #clock: MasterClock
   readonly #means: DeviceMeans
   readonly #listeners = new Set<() => void>()
-  #snapshot: DeviceSnapshot = { state: { is: 'loading' }, sound: null, note: null }
+  #snapshot: DeviceSnapshot = { state: { is: 'loading' }, sound: null, masked: false, note: null }
   #runs: readonly Stretch[] | null = null
   #run: Stretch | null = null
   #socket: WebSocket | null = null
@@ -289,7 +291,7 @@ export class DevicePlayer {
         this.#set({ is: 'unsupported', codec: message.codec })
         return
       }
-      this.#patch({ sound: message.sound })
+      this.#patch({ sound: message.sound, masked: message.masked })
       this.#epoch(message.mime, Date.parse(String(body.position)))
       return
     }

@@ -1,4 +1,4 @@
-import { urlOf } from '../../api/client'
+import { ApiError, refusal, urlOf } from '../../api/client'
 import type { Id } from '../../api/types'
 import type { ClipEnd } from '../playback/clip'
 import { fileName, saveBlob } from '../tile/download'
@@ -10,7 +10,7 @@ export interface ClipProgress {
   share: number
 }
 
-/** Downloads a recording from the device itself. Leaving it (the signal) ends the device's call. */
+/** Downloads a recording from the device itself. Leaving it (the signal) ends the device's call. Throws ApiError. */
 export async function saveDeviceClip(
   point: { id: Id; name: string },
   clip: { start: number; end: number },
@@ -25,10 +25,7 @@ export async function saveDeviceClip(
       }),
       { credentials: 'same-origin', signal },
     )
-    if (!response.ok || response.body === null) {
-      const body = (await response.json().catch(() => ({}))) as { reason?: string }
-      return { is: 'failed', reason: body.reason ?? `HTTP ${response.status}` }
-    }
+    if (!response.ok || response.body === null) throw await refusal(response)
     const parts: BlobPart[] = []
     const boxes = new FragmentReader()
     const reader = response.body.getReader()
@@ -46,6 +43,7 @@ export async function saveDeviceClip(
     return { is: 'saved', file, gaps: null }
   } catch (cause) {
     if (signal.aborted) return { is: 'cancelled' }
+    if (cause instanceof ApiError) throw cause
     return { is: 'failed', reason: cause instanceof Error ? cause.message : String(cause) }
   }
 }

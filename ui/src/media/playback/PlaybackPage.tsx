@@ -2,13 +2,16 @@ import {
   CaretRightOutlined,
   CloseOutlined,
   DownloadOutlined,
+  DeleteOutlined,
+  FileZipOutlined,
+  LockOutlined,
   PauseOutlined,
   ScissorOutlined,
   StepBackwardOutlined,
   StepForwardOutlined,
 } from '@ant-design/icons'
 import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query'
-import { App, Button, Input, Segmented, Select, Tooltip } from 'antd'
+import { App, Button, Checkbox, Input, Segmented, Select, Tooltip } from 'antd'
 import {
   useCallback,
   useEffect,
@@ -20,9 +23,10 @@ import {
 } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useNavigate, useSearchParams } from 'react-router'
-import { fetched } from '../../api/client'
-import type { AxisRow, Id, Point, PointDetail, Timeline } from '../../api/types'
+import { ApiError, fetched } from '../../api/client'
+import type { AxisRow, Hold, Id, Point, PointDetail, Timeline } from '../../api/types'
 import { paths } from '../../app/paths'
+import { useReasons } from '../../governance/reasons/useReasons'
 import { useCan } from '../../governance/session'
 import { Act } from '../../shared/Act'
 import { Face } from '../../shared/Face'
@@ -31,9 +35,12 @@ import { useKeys } from '../../shared/keys'
 import { useNow } from '../../shared/useNow'
 import { ears } from '../player/Ears'
 import { KEY_FRAMES_ABOVE, MasterClock } from '../player/MasterClock'
-import type { Tracks } from '../player/PlaybackPlayer'
+import { windowFrom } from '../player/PlaybackPlayer'
 import { useSound } from '../player/useSound'
+import { Masked } from '../masks/Masked'
+import { useMasks } from '../masks/masks'
 import { Conversion } from '../tile/Conversion'
+import { marks, useMarks } from '../tile/marks'
 import { SoundMark, SoundTool } from '../tile/SoundTool'
 import { POINT_DRAG, PointTree } from '../tree/PointTree'
 import { cellsOf, gridFor } from '../wall/wallState'
@@ -51,19 +58,24 @@ import {
   type Stretch,
   type View,
 } from './axis'
-import { saveClip, size } from './clip'
+import { saveClip, size, type ClipEnd } from './clip'
 import { saveDeviceClip } from '../device/deviceClip'
 import { DevicePicture } from '../device/DevicePicture'
 import { DEVICE_SPEEDS } from '../device/DevicePlayer'
 import { askedOfDevice, readRecords } from '../device/records'
+import { ExportDialog } from '../exports/ExportDialog'
+import { KeepForm } from '../holds/KeepForm'
+import { DeleteForm } from '../retention/DeleteForm'
 import { MOST_POINTS, readPlayback, writePlayback, type PlaybackState } from './playbackState'
 import { RecordedDays } from './RecordedDays'
 import { ReplayPicture } from './ReplayPicture'
+import { useTracks } from './useTracks'
 import { lengthText, TimeAxis } from './TimeAxis'
 import { said } from '../../said/said'
 import '../live.css'
 import '../tile/tile.css'
 import '../wall/wall.css'
+import '../holds/holds.css'
 import './playback.css'
 
 /** An axis of what the platform has not recorded itself. */
@@ -396,6 +408,7 @@ export function Component() {
             clip={state.clip}
             point={here === null ? null : { id: here, name: names[points.indexOf(here)] ?? '' }}
             onDevice={onDevice}
+            holds={rows[here === null ? -1 : points.indexOf(here)]?.holds ?? []}
             onClear={() => change({ clip: null })}
           />
         </footer>
@@ -418,7 +431,7 @@ function Recorded({ id, name, clock, row, onSeek, onClose }: RecordedProps) {
   const { t } = useTranslation()
   useNow(1_000)
   const sound = useSound(id)
-  const [tracks, setTracks] = useState<Tracks | null>(null)
+  const { tracks, onTracks, again } = useTracks()
   const at = clock.at
   const gap = row?.gaps.find((one) => Date.parse(one.start) <= at && at < Date.parse(one.end))
   const spans: Stretch[] =
@@ -441,7 +454,7 @@ function Recorded({ id, name, clock, row, onSeek, onClose }: RecordedProps) {
         point={id}
         clock={clock}
         sound={sound}
-        onTracks={setTracks}
+        onTracks={onTracks}
         gap={why}
         offers={
           best === null ? (
@@ -456,8 +469,10 @@ function Recorded({ id, name, clock, row, onSeek, onClose }: RecordedProps) {
         }
       />
       <header className="tile-head">
-        <b>{name}</b>
-        {tracks?.convertedFrom ? (
+        <b title={name}>{name}</b>
+        {tracks?.masked ? (
+          <Masked point={{ id, name }} stretch={windowFrom(at)} again={again} />
+        ) : tracks?.convertedFrom ? (
           <Conversion live={false} from={tracks.convertedFrom} to={tracks.codec ?? 'H.264'} />
         ) : null}
         <SoundMark sound={sound} has={tracks?.sound ?? null} />
@@ -625,7 +640,12 @@ function Legend({ onDevice }: { onDevice: boolean }) {
         <i className="lg-event" /> {t('media:play.lane.event')}
       </li>
       <li>
-        <i className="lg-hold" /> {t('media:play.lane.hold')}
+        <svg className="lg-hold" viewBox="0 0 20 10" aria-hidden>
+          <path d="M.75 1v7h18.5V1" fill="none" stroke="currentColor" strokeWidth="1.5" />
+          <path d="M7 5.5h6V10H7z" fill="currentColor" />
+          <path d="M8 5.5v-1a2 2 0 0 1 4 0v1" fill="none" stroke="currentColor" strokeWidth="1.2" />
+        </svg>{' '}
+        {t('media:play.lane.hold')}
       </li>
       <li>
         <i className="lg-gap" /> {t('media:play.lane.gap')}
@@ -638,30 +658,45 @@ interface ClipProps {
   clip: Stretch | null
   point: { id: Id; name: string } | null
   onDevice: boolean
+  /** What is held of the point, as far as the axis reaches. */
+  holds: readonly Hold[]
   onClear: () => void
 }
 
-function Clip({ clip, point, onDevice, onClear }: ClipProps) {
+/** What can be done with the chosen range. */
+function Clip({ clip, point, onDevice, holds, onClear }: ClipProps) {
   const { t } = useTranslation()
   const can = useCan()
   const { message } = App.useApp()
   const [bytes, setBytes] = useState<number | null>(null)
   const [share, setShare] = useState<number | null>(null)
+  const [keeping, setKeeping] = useState(false)
+  const [deleting, setDeleting] = useState(false)
+  const [exporting, setExporting] = useState(false)
+  const reasons = useReasons()
   const abort = useRef<AbortController | null>(null)
   useEffect(() => () => abort.current?.abort(), [])
   if (clip === null || point === null) return <p className="play-clip muted">{t('media:play.clip_none')}</p>
   const load = async () => {
-    abort.current = new AbortController()
-    setBytes(0)
-    setShare(onDevice ? 0 : null)
-    const save = onDevice ? saveDeviceClip : saveClip
-    const end = await save(point, clip, abort.current.signal, (progress) => {
-      setBytes(progress.bytes)
-      setShare(progress.share)
+    const { signal } = (abort.current = new AbortController())
+    const save = async () => {
+      setBytes(0)
+      setShare(onDevice ? 0 : null)
+      try {
+        return await (onDevice ? saveDeviceClip : saveClip)(point, clip, signal, (progress) => {
+          setBytes(progress.bytes)
+          setShare(progress.share)
+        })
+      } finally {
+        setBytes(null)
+      }
+    }
+    const end = await reasons.insist(save, { points: [point], ...clip }).catch((error: unknown): ClipEnd => {
+      if (error instanceof ApiError) return { is: 'failed', reason: error.reason }
+      throw error
     })
-    setBytes(null)
-    if (end.is === 'failed') void message.error(t('media:play.clip_failed', { reason: said(end.reason) }), 6)
-    if (end.is === 'saved') {
+    if (end?.is === 'failed') void message.error(t('media:play.clip_failed', { reason: said(end.reason) }), 6)
+    if (end?.is === 'saved') {
       const done = t('media:play.clip_done', { file: end.file })
       const missing = end.gaps !== null && end.gaps !== '' && end.gaps !== '0'
       if (missing) void message.warning(`${done} · ${t('media:play.clip_gaps', { gaps: end.gaps })}`, 8)
@@ -685,6 +720,39 @@ function Clip({ clip, point, onDevice, onClear }: ClipProps) {
           onClick={onClear}
         />
       </span>
+      <Act
+        size="small"
+        icon={<LockOutlined />}
+        reason={can.hold ? (onDevice ? t('media:hold.not_on_device') : null) : t('shared:not_allowed')}
+        run={() => setKeeping(true)}
+      >
+        {t('media:hold.keep')}
+      </Act>
+      {keeping ? (
+        <KeepForm
+          point={point}
+          stretch={clip}
+          held={holds.filter((one) => Date.parse(one.start) < clip.end && Date.parse(one.end) > clip.start)}
+          onClose={() => setKeeping(false)}
+        />
+      ) : null}
+      {can.delete && !onDevice ? (
+        <Button size="small" icon={<DeleteOutlined />} onClick={() => setDeleting(true)}>
+          {t('media:retention.delete')}
+        </Button>
+      ) : null}
+      {deleting ? <DeleteForm point={point} stretch={clip} onClose={() => setDeleting(false)} /> : null}
+      <Act
+        size="small"
+        icon={<FileZipOutlined />}
+        reason={can.export ? (onDevice ? t('media:export.not_on_device') : null) : t('shared:not_allowed')}
+        run={() => setExporting(true)}
+      >
+        {t('media:export.open')}
+      </Act>
+      {exporting ? <ExportDialog point={point} clip={clip} onClose={() => setExporting(false)} /> : null}
+      {onDevice ? null : <MarkWish />}
+      <ClipMasked key={point.id} point={point} clip={clip} />
       {bytes === null ? (
         <Tooltip title={t('media:play.clip_row', { name: point.name })}>
           <span>
@@ -713,4 +781,26 @@ function Clip({ clip, point, onDevice, onClear }: ClipProps) {
       )}
     </div>
   )
+}
+
+/** Whether who downloads is to be drawn on what is downloaded. */
+function MarkWish() {
+  const { t } = useTranslation()
+  const marked = useMarks()
+  return (
+    <Tooltip title={t('media:masks.mark_hint')}>
+      <Checkbox checked={marked} onChange={(event) => marks.set(event.target.checked)}>
+        {t('media:masks.mark')}
+      </Checkbox>
+    </Tooltip>
+  )
+}
+
+/** Where the point has masks: that the download has them, too, and how to have it without. */
+function ClipMasked({ point, clip }: { point: { id: Id; name: string }; clip: Stretch }) {
+  const masks = useMasks(point.id)
+  const [lifted, setLifted] = useState('')
+  const range = `${clip.start}-${clip.end}`
+  if (!masks.data || masks.data.items.length === 0 || lifted === range) return null
+  return <Masked point={point} stretch={clip} again={() => setLifted(range)} />
 }

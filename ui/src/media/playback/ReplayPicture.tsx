@@ -3,6 +3,7 @@ import { useEffect, useRef, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Id } from '../../api/types'
 import { clock as clockText } from '../../shared/format'
+import { useGoesOn } from '../../governance/reasons/useReasons'
 import type { MasterClock } from '../player/MasterClock'
 import type { Tracks } from '../player/PlaybackPlayer'
 import { usePlayback } from '../player/usePlayback'
@@ -15,8 +16,8 @@ interface ReplayPictureProps {
   point: Id
   clock: MasterClock
   sound: Sound
-  /** Told what is being played, when it is known or changes. */
-  onTracks: (tracks: Tracks) => void
+  /** Told what is being played, when it is known or changes, and how to have it loaded anew. */
+  onTracks: (tracks: Tracks, again: () => void) => void
   /** Why nothing is recorded where the clock stands, as far as the time axis knows. */
   gap?: { text: string; detail: string | null } | null
   /** Offered in a gap besides going on after it: the nearest recording. */
@@ -28,8 +29,9 @@ export function ReplayPicture({ point, clock, sound, onTracks, gap = null, offer
   const { t } = useTranslation()
   const video = useRef<HTMLVideoElement>(null)
   const { state, tracks, again } = usePlayback(video, point, clock)
+  const giveReason = useGoesOn(state.is === 'refused' ? state : null, again)
   useVoice(video, sound.audible, sound.volume)
-  useEffect(() => onTracks(tracks), [tracks, onTracks])
+  useEffect(() => onTracks(tracks, again), [tracks, again, onTracks])
   return (
     <>
       <video ref={video} muted playsInline hidden={state.is === 'gap' || state.is === 'refused'} />
@@ -76,9 +78,15 @@ export function ReplayPicture({ point, clock, sound, onTracks, gap = null, offer
             text={said(state.reason) || t('shared:not_allowed')}
             detail={said(state.hint) || t('shared:face.ask_admin')}
           >
-            <Button size="small" onClick={again}>
-              {t('shared:face.retry')}
-            </Button>
+            {giveReason ? (
+              <Button size="small" type="primary" onClick={giveReason}>
+                {t('governance:purpose.state')}
+              </Button>
+            ) : (
+              <Button size="small" onClick={again}>
+                {t('shared:face.retry')}
+              </Button>
+            )}
           </VideoFace>
         )
       case 'unsupported':

@@ -31,6 +31,7 @@ export function TimeAxis({ clock, view, onView, rows, names, clip, onClip, onSee
   const canvas = useRef<HTMLCanvasElement>(null)
   const head = useRef<HTMLDivElement>(null)
   const [width, setWidth] = useState(800)
+  /** x, y: in the window, since the axis is too low to hold what is told above the pointer. */
   const [hover, setHover] = useState<{ x: number; y: number; at: number; what: Under | null } | null>(null)
   const height = RULER + rows.length * ROW
   const scene = useRef<Scene>({ view, width, rows, clip, now: 0, colours })
@@ -121,14 +122,14 @@ export function TimeAxis({ clock, view, onView, rows, names, clip, onClip, onSee
   const onHover = (event: PointerEvent<HTMLCanvasElement>) => {
     const { offsetX: x, offsetY: y } = event.nativeEvent
     const found = under(scene.current, x, y)
-    setHover({ x, y, at: timeAt(view, width, x), what: found?.what ?? null })
+    setHover({ x: event.clientX, y: event.clientY, at: timeAt(view, width, x), what: found?.what ?? null })
   }
   return (
     <div className="axis">
       <div className="axis-names" style={{ paddingTop: RULER }}>
         {names.map((name, n) => (
           <div key={n} style={{ height: ROW }} title={name}>
-            {name}
+            <span>{name}</span>
           </div>
         ))}
       </div>
@@ -146,11 +147,12 @@ export function TimeAxis({ clock, view, onView, rows, names, clip, onClip, onSee
         {hover ? (
           <div
             className="axis-hint"
-            style={
-              hover.x > width / 2
-                ? { right: width - hover.x + 12, top: hover.y }
-                : { left: hover.x + 12, top: hover.y }
-            }
+            style={{
+              bottom: window.innerHeight - hover.y,
+              ...(hover.x > window.innerWidth / 2
+                ? { right: window.innerWidth - hover.x + 12 }
+                : { left: hover.x + 12 }),
+            }}
           >
             <b>{dayClock(hover.at)}</b>
             {hover.what && hover.what.is !== 'time' ? <span>{told(hover.what, t)}</span> : null}
@@ -192,6 +194,6 @@ function told(what: Exclude<Under, { is: 'time' }>, t: TFunction): string {
         to: clockText(what.end),
       })
     case 'hold':
-      return t('media:play.hold_of', { reason: what.reason })
+      return t('media:play.hold_of', { reason: what.reasons.join(' · ') })
   }
 }

@@ -12,6 +12,7 @@ import {
   panBy,
   recordedShare,
   selection,
+  spanAround,
   spanOf,
   ticks,
   timeAt,
@@ -101,6 +102,15 @@ it('steps through the usual spans, also from one between them', () => {
   expect([nextSpan(2 * HOUR, 1), nextSpan(2 * HOUR, -1)]).toEqual([6 * HOUR, HOUR / 2])
   expect([nextSpan(3 * HOUR, 1), nextSpan(3 * HOUR, -1)]).toEqual([6 * HOUR, 2 * HOUR])
   expect([nextSpan(30 * DAY, 1), nextSpan(HOUR / 2, -1)]).toEqual([30 * DAY, HOUR / 2])
+})
+
+it('shows a stretch with room on both sides', () => {
+  expect([30_000, 10 * MINUTE, 11 * MINUTE, 20 * DAY].map(spanAround)).toEqual([
+    30 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    30 * DAY,
+  ])
 })
 
 describe('the address of playback', () => {

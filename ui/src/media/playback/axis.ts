@@ -29,6 +29,11 @@ export function nextSpan(span: number, by: -1 | 1): number {
   return next ?? (by < 0 ? 30 * MINUTE : 30 * DAY)
 }
 
+/** The shortest of the usual spans that shows a stretch with room on both sides. */
+export function spanAround(length: number): number {
+  return SPANS.map(([, one]) => one).find((one) => one >= 3 * length) ?? WIDEST
+}
+
 /** How complete a day is, 0 to 1: of what was planned, or of the whole day where nothing was. */
 export function recordedShare(day: { recorded_seconds: number; planned_seconds: number }): number {
   const wanted = day.planned_seconds > 0 ? day.planned_seconds : DAY / 1000

@@ -1,6 +1,7 @@
-import { urlOf } from '../../api/client'
+import { ApiError, refusal, urlOf } from '../../api/client'
 import type { Id } from '../../api/types'
 import { fileName, saveBlob } from '../tile/download'
+import { marks } from '../tile/marks'
 
 export type ClipEnd =
   { is: 'saved'; file: string; gaps: string | null } | { is: 'cancelled' } | { is: 'failed'; reason: string }
@@ -11,7 +12,7 @@ export interface ClipProgress {
   share: number | null
 }
 
-/** Downloads a clip, telling how much of it has come; saved under the point's name and the time it begins. */
+/** Downloads a clip, telling how much of it has come; saved under the point's name and the time it begins. Throws ApiError. */
 export async function saveClip(
   point: { id: Id; name: string },
   clip: { start: number; end: number },
@@ -23,13 +24,11 @@ export async function saveClip(
       urlOf(`/points/${point.id}/clip.mp4`, {
         from: new Date(clip.start).toISOString(),
         to: new Date(clip.end).toISOString(),
+        mark: marks.on ? 'true' : null,
       }),
       { credentials: 'same-origin', signal },
     )
-    if (!response.ok || response.body === null) {
-      const body = (await response.json().catch(() => ({}))) as { reason?: string }
-      return { is: 'failed', reason: body.reason ?? `HTTP ${response.status}` }
-    }
+    if (!response.ok || response.body === null) throw await refusal(response)
     const whole = Number(response.headers.get('Content-Length') ?? 0)
     const parts: BlobPart[] = []
     const reader = response.body.getReader()
@@ -46,11 +45,14 @@ export async function saveClip(
     return { is: 'saved', file, gaps: response.headers.get('X-Anwang-Gaps') }
   } catch (cause) {
     if (signal.aborted) return { is: 'cancelled' }
+    if (cause instanceof ApiError) throw cause
     return { is: 'failed', reason: cause instanceof Error ? cause.message : String(cause) }
   }
 }
 
 /** `3.2 MB` */
 export function size(bytes: number): string {
-  return bytes < 1e6 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+  if (bytes < 1e6) return `${Math.round(bytes / 1000)} kB`
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(1)} MB`
+  return bytes < 1e12 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e12).toFixed(1)} TB`
 }

@@ -60,6 +60,24 @@ function mark(context: CanvasRenderingContext2D, colours: Tokens, kind: string, 
   context.fill()
 }
 
+/** A strip with ends that clasp the recording, and a padlock where there is room for one. */
+function held(context: CanvasRenderingContext2D, colours: Tokens, from: number, to: number, top: number) {
+  const strip = top + LANE.hold + 1
+  context.fillStyle = colours.lock
+  context.fillRect(from, strip, to - from, 2)
+  for (const end of [from, to - 1.5])
+    context.fillRect(end, top + LANE.bar - 2, 1.5, strip + 2 - (top + LANE.bar - 2))
+  const left = Math.max(0, from) + 3
+  if (to - left < 12) return
+  context.clearRect(left - 1, strip - 3, 9, 8)
+  context.fillRect(left, strip - 0.5, 7, 4.5)
+  context.strokeStyle = colours.lock
+  context.lineWidth = 1.2
+  context.beginPath()
+  context.arc(left + 3.5, strip - 0.5, 2, Math.PI, 2 * Math.PI)
+  context.stroke()
+}
+
 /** Draws the whole axis in CSS pixels; the caller has scaled the context for the screen. */
 export function paint(
   context: CanvasRenderingContext2D,
@@ -133,8 +151,8 @@ export function paint(
     }
     for (const { start, end } of row.holds) {
       const from = x(Date.parse(start))
-      context.fillStyle = colours.lock
-      context.fillRect(from, top + LANE.hold, Math.max(2, x(Date.parse(end)) - from), 3)
+      const to = Math.max(from + 2, x(Date.parse(end)))
+      if (to > 0 && from < width) held(context, colours, from, to, top)
     }
     for (const event of row.events) {
       const at = x(Date.parse(event.at))
@@ -164,7 +182,7 @@ export function paint(
 export type Under =
   | { is: 'gap'; start: number; end: number; cause: string; detail: string | null }
   | { is: 'event'; at: number; kind: string; text: string; count: number; until: number | null }
-  | { is: 'hold'; reason: string }
+  | { is: 'hold'; reasons: readonly string[] }
   | { is: 'device'; start: number; end: number; kind: string }
   | { is: 'time' }
 
@@ -193,8 +211,10 @@ export function under(scene: Scene, px: number, py: number): { row: number; at: 
       }
   }
   if (inRow >= LANE.hold - 1) {
-    const hold = data.holds.find((one) => Date.parse(one.start) <= at && at <= Date.parse(one.end))
-    if (hold) return { row, at, what: { is: 'hold', reason: hold.reason } }
+    const holds = data.holds.filter(
+      (one) => Date.parse(one.start) - reach * 2 <= at && at <= Date.parse(one.end) + reach * 2,
+    )
+    if (holds.length > 0) return { row, at, what: { is: 'hold', reasons: holds.map((one) => one.reason) } }
   }
   const file = data.device?.find((one) => Date.parse(one.start) <= at && at <= Date.parse(one.end))
   if (file)

@@ -21,10 +21,12 @@ export interface Tracks {
   codec: string | null
   /** What the camera sent, where the server makes something else of it. */
   convertedFrom: string | null
+  /** Whether privacy masks are drawn on it. */
+  masked: boolean
   sound: boolean | null
 }
 
-const UNKNOWN: Tracks = { codec: null, convertedFrom: null, sound: null }
+const UNKNOWN: Tracks = { codec: null, convertedFrom: null, masked: false, sound: null }
 const MINUTE = 60_000
 const BEFORE_MS = 10 * MINUTE
 const WINDOW_MS = 60 * MINUTE
@@ -39,8 +41,17 @@ export function windowAround(at: number): { from: number; to: number } {
   return { from, to: from + WINDOW_MS }
 }
 
+/** What to ask for so that playing on from a moment for most of an hour needs no further approval. */
+export function windowFrom(at: number): { start: number; end: number } {
+  const { from, to } = windowAround(at)
+  return { start: from, end: to + WINDOW_MS - BEFORE_MS }
+}
+
 /** Whether the server converts that piece: it asks for H.264 only where the recording is H.265. */
 export const isConverted = (url: string): boolean => /[?&]as=h264(&|$)/.test(url)
+
+/** Whether the server draws privacy masks on that piece. */
+export const isMasked = (url: string): boolean => /[?&]cover=/.test(url)
 
 /** What codecs a list such as `avc1.64001f,mp4a.40.2` names. */
 export function tracksOf(codecs: string): Pick<Tracks, 'codec' | 'sound'> {
@@ -56,7 +67,13 @@ function piecesOf(details: LevelDetails): Piece[] {
   const pieces: Piece[] = []
   for (const { start, duration, programDateTime, relurl } of details.fragments)
     if (programDateTime !== null)
-      pieces.push({ start, duration, wall: programDateTime, converted: isConverted(relurl ?? '') })
+      pieces.push({
+        start,
+        duration,
+        wall: programDateTime,
+        converted: isConverted(relurl ?? ''),
+        masked: isMasked(relurl ?? ''),
+      })
   return pieces
 }
 
@@ -255,8 +272,11 @@ export class PlaybackPlayer {
     if (rate < 0 || rate > KEY_FRAMES_ABOVE) this.#step(at)
     else if (this.#clock.moving) this.#follow(media, rate)
     else this.#stand(media)
-    const converted = this.#pieces[pieceAt(this.#pieces, at)]?.converted === true
-    this.#learn({ convertedFrom: converted ? 'H.265' : null })
+    const piece = this.#pieces[pieceAt(this.#pieces, at)]
+    this.#learn({
+      convertedFrom: piece?.converted === true ? 'H.265' : null,
+      masked: piece?.masked === true,
+    })
     if (this.#video.readyState >= 3 && !this.#video.seeking) {
       this.#fed()
       this.#set({ is: 'ready' })
@@ -303,8 +323,9 @@ export class PlaybackPlayer {
 
   #learn(part: Partial<Tracks>): void {
     const next = { ...this.#tracks, ...part }
-    const { codec, convertedFrom, sound } = this.#tracks
-    if (next.codec === codec && next.convertedFrom === convertedFrom && next.sound === sound) return
+    const { codec, convertedFrom, masked, sound } = this.#tracks
+    const same = next.codec === codec && next.convertedFrom === convertedFrom && next.sound === sound
+    if (same && next.masked === masked) return
     this.#tracks = next
     for (const listener of this.#listeners) listener()
   }

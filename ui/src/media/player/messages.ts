@@ -6,6 +6,8 @@ export interface Parameters {
   codec: string
   /** What the camera sends, where the server made it into `codec`. */
   convertedFrom: string | null
+  /** Whether privacy masks are drawn on it. */
+  masked: boolean
   /** Whether sound comes with it. */
   sound: boolean
   width: number
@@ -77,6 +79,7 @@ export function readMessage(raw: string): Parameters | Refused | null {
     mime,
     codec: codecName(text(body.codec) ?? /codecs="?([^",]+)/.exec(mime)?.[1] ?? mime),
     convertedFrom: text(body.converted_from) && codecName(String(body.converted_from)),
+    masked: body.masked === true,
     sound: mime.includes('mp4a'),
     width: number(body.width) ?? 0,
     height: number(body.height) ?? 0,
@@ -101,6 +104,8 @@ export function readClose(code: number, reason: string): Refused {
 const FINAL = new Set([
   'denied',
   'forbidden',
+  'purpose_needed',
+  'approval_needed',
   'not_found',
   'invalid',
   'unsupported',

@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore, type RefObject } from 'react'
+import { useCallback, useEffect, useState, useSyncExternalStore, type RefObject } from 'react'
 import type { Id } from '../../api/types'
 import type { MasterClock } from './MasterClock'
 import { PlaybackPlayer, type PlaybackState, type Tracks } from './PlaybackPlayer'
@@ -6,7 +6,7 @@ import { PlaybackPlayer, type PlaybackState, type Tracks } from './PlaybackPlaye
 const loading: PlaybackState = { is: 'loading' }
 const nobody = () => () => undefined
 const nothing = () => loading
-const unknown: Tracks = { codec: null, convertedFrom: null, sound: null }
+const unknown: Tracks = { codec: null, convertedFrom: null, masked: false, sound: null }
 const untold = () => unknown
 
 /** The recordings of a point on that video element, led by a clock, as long as the component shows it. */
@@ -25,5 +25,6 @@ export function usePlayback(video: RefObject<HTMLVideoElement | null>, point: Id
   }, [video, point, clock])
   const state = useSyncExternalStore(player?.subscribe ?? nobody, player?.snapshot ?? nothing)
   const tracks = useSyncExternalStore(player?.subscribe ?? nobody, player?.tracks ?? untold)
-  return { state, tracks, again: () => player?.again() }
+  const again = useCallback(() => player?.again(), [player])
+  return { state, tracks, again }
 }

@@ -8,6 +8,7 @@ export interface Piece {
   wall: number
   /** The server makes H.264 of it. */
   converted?: boolean
+  masked?: boolean
 }
 
 const endOf = (piece: Piece) => piece.wall + piece.duration * 1000

@@ -2,9 +2,11 @@ import {
   AimOutlined,
   CameraOutlined,
   CloseOutlined,
+  FullscreenExitOutlined,
   FullscreenOutlined,
   HistoryOutlined,
   ProfileOutlined,
+  SignatureOutlined,
   ZoomOutOutlined,
 } from '@ant-design/icons'
 import { App, Button } from 'antd'
@@ -12,8 +14,10 @@ import { useImperativeHandle, useMemo, useRef, useState, type ReactNode, type Re
 import { useTranslation } from 'react-i18next'
 import { ApiError } from '../../api/client'
 import type { Id, StreamName } from '../../api/types'
+import { useReasons } from '../../governance/reasons/useReasons'
 import { useCan } from '../../governance/session'
 import { usePoint } from '../../registry/queries'
+import { said } from '../../said/said'
 import { clock } from '../../shared/format'
 import { useNow } from '../../shared/useNow'
 import { StaleBadge } from '../LivePicture'
@@ -24,10 +28,14 @@ import { useLive } from '../player/useLive'
 import { useSound, useVoice, type Sound } from '../player/useSound'
 import { useHead } from '../wall/useHead'
 import { ReplayPicture } from '../playback/ReplayPicture'
+import { windowFrom } from '../player/PlaybackPlayer'
+import { useTracks } from '../playback/useTracks'
+import { Masked } from '../masks/Masked'
 import { Conversion } from './Conversion'
 import { saveSnapshot } from './download'
 import { bitRate, delay, resolution } from './figures'
 import { LiveFace } from './LiveFace'
+import { marks, useMarks } from './marks'
 import { SoundMark, SoundTool } from './SoundTool'
 import { Tool } from './Tool'
 import { TraceDrawer } from './TraceDrawer'
@@ -44,7 +52,6 @@ export interface TileHandle {
   snapshot: () => void
   replay: () => void
   flipStream: () => void
-  fullScreen: () => void
   wholePicture: () => void
   trace: () => void
   hear: () => void
@@ -59,16 +66,31 @@ interface TileProps {
   onStream?: (stream: StreamName) => void
   ptzOpen: boolean
   onPtz: () => void
+  /** It fills the screen. */
+  isFull: boolean
+  onFull: () => void
   onClose: () => void
   /** Over the picture: the PTZ pad. */
   children?: ReactNode
 }
 
 /** One live picture with all that an operator must know of it and may do with it. */
-export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, children }: TileProps) {
+export function Tile({
+  ref,
+  point,
+  stream,
+  onStream,
+  ptzOpen,
+  onPtz,
+  isFull,
+  onFull,
+  onClose,
+  children,
+}: TileProps) {
   const { t } = useTranslation()
   const { message } = App.useApp()
   const can = useCan()
+  const reasons = useReasons()
   const known = usePoint(point)
   const holder = useRef<HTMLDivElement>(null)
   const video = useRef<HTMLVideoElement>(null)
@@ -82,18 +104,23 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
   const { state, parameters, metrics, again } = live
   const zooming = useZoom(holder)
   const sound = useSound(point)
-  const [replayed, setReplayed] = useState<Tracks | null>(null)
+  const { tracks: replayed, onTracks, again: replayAgain } = useTracks()
+  const marked = useMarks()
   const replaying = replayFrom !== null
   useVoice(video, sound.audible && !replaying, sound.volume)
   const has = replaying ? (replayed?.sound ?? null) : (parameters?.sound ?? null)
   const name = known.data?.name ?? ''
 
   const snapshot = () => {
-    saveSnapshot(point, name).then(
-      (file) => void message.success(t('media:tile.saved', { file })),
-      (error: unknown) =>
-        void message.error(error instanceof ApiError ? t('media:tile.not_saved') : String(error)),
-    )
+    reasons
+      .insist(() => saveSnapshot(point, name), null)
+      .then(
+        (file) => file !== null && void message.success(t('media:tile.saved', { file })),
+        (error: unknown) => {
+          const reason = error instanceof ApiError ? said(error.reason) : String(error)
+          void message.error(t('media:tile.not_saved', { reason }), 6)
+        },
+      )
   }
   const replay = () => {
     if (can.view_playback) setReplayFrom(replayFrom === null ? Date.now() - REPLAY_MS : null)
@@ -102,10 +129,6 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
     const other = shown === 'main' ? 'sub' : 'main'
     if (onStream) onStream(other)
     else setWanted({ over: stream, stream: other })
-  }
-  const fullScreen = () => {
-    if (document.fullscreenElement) void document.exitFullscreen()
-    else void holder.current?.requestFullscreen()
   }
   const showTrace = () => setTrace(parameters?.play ?? playOf(state))
   const hear = () => {
@@ -116,7 +139,6 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
     snapshot,
     replay,
     flipStream,
-    fullScreen,
     wholePicture: zooming.reset,
     trace: showTrace,
     hear,
@@ -149,7 +171,7 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
           point={point}
           from={replayFrom}
           sound={sound}
-          onTracks={setReplayed}
+          onTracks={onTracks}
           onEnd={() => setReplayFrom(null)}
         />
       )}
@@ -166,12 +188,16 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
             title={t('media:tile.recording')}
           />
         ) : null}
-        <b>{name}</b>
+        <b title={name}>{name}</b>
         {replayFrom !== null ? <span className="tile-badge">{t('media:tile.replaying')}</span> : null}
-        {parameters?.convertedFrom && moving && !replaying ? (
+        {parameters?.masked && moving && !replaying ? (
+          <Masked point={{ id: point, name }} stretch={null} again={again} />
+        ) : parameters?.convertedFrom && moving && !replaying ? (
           <Conversion live from={parameters.convertedFrom} to={parameters.codec} />
         ) : null}
-        {replaying && replayed?.convertedFrom ? (
+        {replaying && replayed?.masked ? (
+          <Masked point={{ id: point, name }} stretch={windowFrom(replayFrom)} again={replayAgain} />
+        ) : replaying && replayed?.convertedFrom ? (
           <Conversion live={false} from={replayed.convertedFrom} to={replayed.codec ?? 'H.264'} />
         ) : null}
         {moving || replaying ? <SoundMark sound={sound} has={has} /> : null}
@@ -213,6 +239,12 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
           off={!moving}
         />
         <Tool
+          icon={<SignatureOutlined />}
+          text={t('media:masks.mark')}
+          run={() => marks.set(!marked)}
+          on={marked}
+        />
+        <Tool
           icon={<HistoryOutlined />}
           text={`${t('media:tile.replay')} (R)`}
           run={replay}
@@ -246,7 +278,11 @@ export function Tile({ ref, point, stream, onStream, ptzOpen, onPtz, onClose, ch
           run={showTrace}
           off={(parameters?.play ?? playOf(state)) === null}
         />
-        <Tool icon={<FullscreenOutlined />} text={`${t('media:tile.full')} (F)`} run={fullScreen} />
+        <Tool
+          icon={isFull ? <FullscreenExitOutlined /> : <FullscreenOutlined />}
+          text={isFull ? `${t('media:tile.full_end')} (Esc)` : `${t('media:tile.full')} (Alt+F)`}
+          run={onFull}
+        />
         <Tool icon={<CloseOutlined />} text={`${t('shared:close')} (Delete)`} run={onClose} />
       </div>
       {children}
@@ -283,7 +319,7 @@ interface ReplayProps {
   point: Id
   from: number
   sound: Sound
-  onTracks: (tracks: Tracks) => void
+  onTracks: (tracks: Tracks, again: () => void) => void
   onEnd: () => void
 }
 

@@ -15,6 +15,13 @@ interface TraceDrawerProps {
 
 const millis = (at: number) => String(((at % 1000) + 1000) % 1000).padStart(3, '0')
 
+/** The line of a message that tells it from others: of a description of media, what is offered. */
+export function headline(text: string): string {
+  const lines = text.split(/\r?\n/)
+  const media = lines[0] === 'v=0' ? lines.find((line) => line.startsWith('m=')) : undefined
+  return media ? `SDP ${media}` : (lines[0] ?? '')
+}
+
 /** One play from the click to the first picture: every step, the time between, the messages, and what it means. */
 export function TraceDrawer({ play, name, onClose }: TraceDrawerProps) {
   const { t } = useTranslation()
@@ -75,7 +82,7 @@ function Story({ trace }: { trace: PlayTrace }) {
             <span className={message.outgoing ? 'out' : 'in'}>
               {message.outgoing ? t('media:trace.out') : t('media:trace.in')}
             </span>
-            <code>{message.text.split(/\r?\n/, 1)[0]}</code>
+            <code>{headline(message.text)}</code>
             <small>
               {clock(message.at)}.{millis(Date.parse(message.at))}
             </small>

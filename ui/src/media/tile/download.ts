@@ -1,6 +1,7 @@
-import { ApiError, urlOf } from '../../api/client'
+import { refusal, urlOf } from '../../api/client'
 import type { Id } from '../../api/types'
 import { stamp } from '../../shared/format'
+import { marks } from './marks'
 
 /** `建安街口 南枪_20261122-221407`: what a file is of and when, in characters every file system takes. */
 export function fileName(point: string, at: number): string {
@@ -21,11 +22,12 @@ export function saveBlob(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-/** The picture of now, saved under the point's name and the time. Throws ApiError. */
+/** The picture of now, marked where that is wished, saved under the point's name and the time. Throws ApiError. */
 export async function saveSnapshot(point: Id, name: string): Promise<string> {
   const at = Date.now()
-  const response = await fetch(urlOf(`/points/${point}/snapshot`), { credentials: 'same-origin' })
-  if (!response.ok) throw new ApiError(response.status, `http_${response.status}`, `HTTP ${response.status}`)
+  const url = urlOf(`/points/${point}/snapshot`, { mark: marks.on ? 'true' : null })
+  const response = await fetch(url, { credentials: 'same-origin' })
+  if (!response.ok) throw await refusal(response)
   const blob = await response.blob()
   const file = `${fileName(name, at)}.${ENDINGS[blob.type.split(';')[0] ?? ''] ?? 'jpg'}`
   saveBlob(blob, file)

@@ -1,12 +1,13 @@
 import { CaretRightOutlined } from '@ant-design/icons'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { Dropdown, Input, type MenuProps } from 'antd'
+import { Dropdown, type MenuProps } from 'antd'
 import { useDeferredValue, useRef, useState, type KeyboardEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Id, OrganisationNode, Point } from '../../api/types'
 import { useLiveState, useLiveStates } from '../../registry/liveState'
 import { Failed, Loading } from '../../shared/Face'
 import { count } from '../../shared/format'
+import { SearchInput } from '../../shared/SearchInput'
 import { StateMark } from '../../shared/StateMark'
 import { useBranches, usePointSearch } from './branches'
 import './tree.css'
@@ -108,12 +109,10 @@ export function PointTree({ chosen, onChoose, acts, onChooseMany, searchId }: Po
   return (
     <div className="ptree">
       <div className="ptree-search">
-        <Input
+        <SearchInput
           id={searchId}
-          allowClear
           value={typed}
           placeholder={t('media:tree.search')}
-          aria-label={t('media:tree.search')}
           onChange={(event) => {
             setTyped(event.target.value)
             setCurrent(0)

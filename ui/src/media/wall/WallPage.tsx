@@ -15,6 +15,7 @@ import { useCan } from '../../governance/session'
 import { Act } from '../../shared/Act'
 import { Face } from '../../shared/Face'
 import { useKeys, type KeyBinding } from '../../shared/keys'
+import { useFullScreen } from '../../shared/useFullScreen'
 import { ears } from '../player/Ears'
 import { Tile, type TileHandle } from '../tile/Tile'
 import { VideoFace } from '../tile/VideoFace'
@@ -69,7 +70,8 @@ export function Component() {
   const [tree, setTree] = useState(() => localStorage.getItem(TREE_KEY) !== 'hidden')
   const [ptz, setPtz] = useState<Id | null>(null)
   const [over, setOver] = useState<number | null>(null)
-  const page = useRef<HTMLDivElement>(null)
+  /** The picture is enlarged only because it was to fill the screen. */
+  const forScreen = useRef(false)
   const handles = useRef(new Map<Id, TileHandle>())
 
   const { grid, tiles, selected, big } = state
@@ -84,9 +86,23 @@ export function Component() {
   const close = (tile: number) => change((old) => ({ ...put(old, tile, null), big: false }))
   const enlarge = (tile: number) =>
     change((old) => ({ ...old, selected: tile, big: !old.big && old.tiles[tile] !== null }))
-  const fullScreen = () => {
-    if (document.fullscreenElement) void document.exitFullscreen()
-    else void page.current?.requestFullscreen()
+  const {
+    on: full,
+    enter,
+    leave,
+  } = useFullScreen(() => {
+    if (forScreen.current) change((old) => ({ ...old, big: false }))
+    forScreen.current = false
+  })
+  const fullScreen = () => (full ? leave() : enter())
+  const fullPicture = (tile: number) => {
+    if (full && latest.current.big) {
+      leave()
+    } else {
+      forScreen.current ||= !latest.current.big
+      change((old) => ({ ...old, selected: tile, big: old.tiles[tile] !== null }))
+      enter()
+    }
   }
   // Keys act on what was chosen last, even where the page has not been drawn again since.
   const hereNow = () => latest.current.tiles[latest.current.selected] ?? null
@@ -135,7 +151,7 @@ export function Component() {
     { keys: 't', label: t('media:trace.show'), run: told((tile) => tile.trace()) },
     { keys: '0', label: t('media:tile.whole'), run: told((tile) => tile.wholePicture()) },
     { keys: 'f', label: t('media:wall.full'), run: fullScreen },
-    { keys: 'Alt+f', label: t('media:tile.full'), run: told((tile) => tile.fullScreen()) },
+    { keys: 'Alt+f', label: t('media:tile.full'), run: () => fullPicture(latest.current.selected) },
   ]
   useKeys(t('media:wall.title'), bindings)
   useKeys(
@@ -184,7 +200,7 @@ export function Component() {
   if (!can.view_live)
     return <Face kind="forbidden" text={t('media:live.denied')} detail={t('shared:face.ask_admin')} />
   return (
-    <div className="wall-page" ref={page}>
+    <div className="wall-page">
       {tree ? (
         <aside className="wall-side">
           <header>
@@ -328,6 +344,8 @@ export function Component() {
                       select(tile)
                       setPtz(ptz === point ? null : point)
                     }}
+                    isFull={full && isBig}
+                    onFull={() => fullPicture(tile)}
                     onClose={() => close(tile)}
                   >
                     {ptz === point && tile === selected ? (

@@ -1,4 +1,4 @@
-import { App, Progress, Select, Steps } from 'antd'
+import { Progress, Select, Steps } from 'antd'
 import { useRef, useState, type DragEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
@@ -9,6 +9,7 @@ import { Act } from '../../shared/Act'
 import { DataTable, type Column } from '../../shared/DataTable'
 import { Face, Failed, Loading } from '../../shared/Face'
 import { count } from '../../shared/format'
+import { useSure } from '../../shared/useSure'
 import { isWorking, useCancel, useImport, usePublish, useStartImport } from './queries'
 import { said } from '../../said/said'
 import './imports.css'
@@ -30,6 +31,7 @@ const KINDS: readonly ImportKind[] = [
   'grounds',
   'water',
   'places',
+  'restricted',
 ]
 
 function Drop({ onJob }: { onJob: (id: Id) => void }) {
@@ -116,7 +118,7 @@ const STEP: Record<ImportJob['status'], number> = {
 
 function Running({ job, onAgain }: { job: ImportJob; onAgain: () => void }) {
   const { t } = useTranslation()
-  const { modal } = App.useApp()
+  const sure = useSure()
   const [part, setPart] = useState<'faults' | 'preview' | null>(null)
   const publish = usePublish(job.id)
   const cancel = useCancel(job.id, onAgain)
@@ -211,12 +213,12 @@ function Running({ job, onAgain }: { job: ImportJob; onAgain: () => void }) {
               {job.status === 'failed' && !job.reason && changes > 0 ? (
                 <Act
                   run={() =>
-                    void modal.confirm({
+                    sure({
                       title: t('registry:import.publish_rest_title'),
-                      content: t('registry:import.publish_rest_text'),
-                      okText: t('registry:import.publish_rest'),
-                      cancelText: t('shared:cancel'),
-                      onOk: () => publish.mutate(true),
+                      text: t('registry:import.publish_rest_text'),
+                      ok: t('registry:import.publish_rest'),
+                      danger: false,
+                      run: () => publish.mutate(true),
                     })
                   }
                 >

@@ -1,0 +1,1 @@
+"""Why people look, as it is kept: purposes stated, approvals asked for and given."""

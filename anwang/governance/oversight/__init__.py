@@ -1,0 +1,1 @@
+"""What people did, as the supervisor sees it: a month in numbers, and what is unusual of a single account."""

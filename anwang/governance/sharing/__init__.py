@@ -1,0 +1,1 @@
+"""Agreements by which another department may pull from here: what, by which accounts, for what purpose, until when."""
