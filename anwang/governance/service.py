@@ -44,6 +44,7 @@ from anwang.governance.looks import KEEP_SECONDS, Look, Looks, Redeemed, actor_e
 from anwang.governance.model import (
     ADMINISTRATORS,
     CITY,
+    ENROL,
     SHOWS,
     Actor,
     Decision,
@@ -65,7 +66,7 @@ from anwang.governance.model import (
     within,
 )
 from anwang.governance.oversight.report import Oversight, Report
-from anwang.governance.reasons import FOUR_EYES, Because, Customs, Lack, Purpose, PurposeId, lack
+from anwang.governance.reasons import Because, Customs, Lack, Purpose, PurposeId, lack
 from anwang.governance.rights import Rights, first_grant
 from anwang.governance.scopes import CITY_PATH, EVERYTHING, NOTHING, Grant, Object, Scope, check_path
 from anwang.governance.sharing import store as sharing_store
@@ -144,6 +145,8 @@ class UserChange:
     disabled: bool | None = None
     ends_at: datetime | None = None
     never_ends: bool = False
+    unlink: bool = False
+    """The next one whom the provider vouches for by this name is the account's."""
 
 
 @dataclass(slots=True)
@@ -215,7 +218,9 @@ class Governance:
         self._connections: set[_Connection] = set()
         wanted = settings.governance
         self.customs = Customs(
-            duty=timedelta(hours=wanted.duty_hours), short_clip=SHORT_CLIP if wanted.short_clip else None
+            duty=timedelta(hours=wanted.duty_hours),
+            short_clip=SHORT_CLIP if wanted.short_clip else None,
+            aged=timedelta(days=wanted.senior_days),
         )
         self._purposes = Purposes(state=state, clock=clock, most_minutes=wanted.purpose_minutes, write=self._write)
         self._factors = SecondFactors(state=state, clock=clock, sealer=sealer, issuer=f"Anwang {settings.city}")
@@ -235,8 +240,10 @@ class Governance:
             ledger=ledger,
             valid=timedelta(hours=wanted.approval_hours),
             urgent=timedelta(hours=wanted.urgent_hours),
+            customs=self.customs,
             write=self._write,
             suspended=self._put_out,
+            ended=looks.end_approval,
         )
 
     @classmethod
@@ -396,7 +403,19 @@ class Governance:
         if not vouched.is_strong and await self._factors.is_on(account.id):
             self._post(Entry(kind="refused", name=name, terminal=terminal.address, detail="second factor"))
             raise SecondFactorNeeded("your account has a second factor", "sign in with user name, password and code")
+        await self._pin(account, vouched.subject, terminal)
         return await self._begin(account, terminal)
+
+    async def _pin(self, account: User, subject: str, terminal: Terminal) -> None:
+        """An account is for who signed in to it first, whatever names the provider gives to whom. Raises NotFound."""
+        async with self._state.begin() as tx:
+            held = await store.pin_sign_on(tx, account.id, subject)
+        if held != subject:
+            detail = "sign-in by the provider, as somebody else"
+            self._post(Entry(kind="refused", name=account.username, terminal=terminal.address, detail=detail))
+            raise NotFound(
+                "the account of your name here is somebody else's", "a security administrator can unlink it from them"
+            )
 
     async def _second(self, account: User, code: str, source: str, terminal: Terminal) -> None:
         if not await self._factors.is_on(account.id):
@@ -761,8 +780,8 @@ class Governance:
         account = await self.user(actor, user_id)
         if account.id == actor.user_id:
             raise Conflict("your own second factor goes with its code", "use the account page")
-        await self._factors.remove(user_id)
         async with self._state.begin() as tx:
+            await self._factors.drop(tx, user_id)
             ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)
             await self._write(actor, "changed", Action.MANAGE_USERS, [user_id], "second factor removed")
         await self._put_out(user_id, ended)
@@ -822,9 +841,12 @@ class Governance:
         """A token for a program. days: 1..366. only: all that it is good for, None for everything that its account may
         do. of: a service account that the actor manages; None: the actor's own.
 
-        Raises Denied to a token itself, Invalid, NotFound, Conflict (people make their own).
+        Raises Denied to a token itself and to who lacks a second factor, Invalid, NotFound, Conflict (people make their
+        own).
         """
         self._in_person(actor, "make tokens")
+        if actor.must_enrol:  # what the token opens would be open to the password alone
+            raise Denied(*ENROL)
         if not 1 <= days <= TOKEN_DAYS:
             raise Invalid(f"a token lasts 1 to {TOKEN_DAYS} days")
         if only is not None and not only:
@@ -951,6 +973,8 @@ class Governance:
                 values["suspended"] = ""
         if change.never_ends or change.ends_at is not None:
             values["ends_at"] = change.ends_at
+        if change.unlink:
+            values["sign_on"] = ""
         ended: list[tuple[SessionId, bytes]] = []
         async with self._state.begin() as tx:
             account = await self._get(tx, actor, user_id)
@@ -965,9 +989,9 @@ class Governance:
                 self._check_end(
                     change.role or account.role, None if change.never_ends else change.ends_at or account.ends_at
                 )
-            columns = {name: value if name != "suspended" else None for name, value in differs.items()}
+            columns = {name: None if name in ("suspended", "sign_on") else value for name, value in differs.items()}
             await store.change_user(tx, user_id, **columns)
-            if differs.get("disabled"):
+            if differs.get("disabled") or change.unlink:
                 ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)
             changed = await self._get(tx, actor, user_id)
             await self._regrant(tx, account, changed)
@@ -1152,7 +1176,7 @@ class Governance:
 
     async def _because(self, actor: Actor, action: Action, objects: Sequence[Object], span: Span | None) -> Because:
         because = Because(now=self._clock.now(), customs=self.customs, purpose=actor.purpose, span=span)
-        if action in FOUR_EYES and span is not None and lack(action, because) is Lack.APPROVAL:
+        if span is not None and lack(action, because) in (Lack.APPROVAL, Lack.SENIOR):
             found = await self.approvals.matching(actor, action, [each.id for each in objects], span)
             because = dataclasses.replace(because, approval=found)
         if action in SHOWS:
@@ -1223,10 +1247,19 @@ class Governance:
         )
 
     async def note_handed(
-        self, actor: Actor, action: Action, objects: Sequence[str], detail: str, *, recipient: str, size: int
+        self,
+        actor: Actor,
+        action: Action,
+        objects: Sequence[str],
+        detail: str,
+        *,
+        recipient: str,
+        size: int,
+        why: tuple[str, str, str] | None = None,
     ) -> None:
         """Write that a file is taken away, before its first byte. size: of what is asked for, bytes. recipient: to whom
-        it is given; "": to the actor. Raises Unavailable.
+        it is given; "": to the actor. why: id, kind and case of the purpose that it was made for, instead of the one
+        that the actor has stated. Raises Unavailable.
         """
         entry = actor_entry(
             actor,
@@ -1237,6 +1270,9 @@ class Governance:
             recipient=recipient,
             detail=detail[:1000],
         )
+        if why is not None:
+            purpose, reason, case = why
+            entry = msgspec.structs.replace(entry, purpose=purpose, reason=reason, case=case)
         await self._ledger.append(entry)
 
     async def trail(self, ids: Collection[str], *, since: int, most: int) -> Trail:

@@ -56,6 +56,7 @@ users = Table(
     Column("is_service", Boolean, nullable=False, server_default="0"),  # of a program: tokens, no password
     Column("is_partner", Boolean, nullable=False, server_default="0"),  # of another department's program; stays so
     Column("removed_at", Moment),  # NULL: not removed
+    Column("sign_on", Text),  # issuer and subject of who signs in by another house's account; NULL: nobody has yet
 )
 Index("ix_users_org_path", users.c.org_path)
 
@@ -140,6 +141,7 @@ def _user(row: Row[Any]) -> User:
         ends_at=row.ends_at,
         is_service=row.is_service,
         is_partner=row.is_partner,
+        sign_on=row.sign_on or "",
     )
 
 
@@ -289,6 +291,13 @@ async def add_user(tx: Tx, account: User, password: str) -> None:
 
 def _taken(name: str) -> Conflict:
     return Conflict(f"the user name {name!r} is or was in use", "names are never used twice; choose another")
+
+
+async def pin_sign_on(tx: Tx, user_id: str, subject: str) -> str:
+    """Whose the account is by another house's sign-in: whoever came first."""
+    first = update(users).where(users.c.id == user_id, users.c.sign_on.is_(None)).values(sign_on=subject)
+    await tx.execute(first)
+    return str(await tx.scalar(select(users.c.sign_on).where(users.c.id == user_id)))
 
 
 async def change_user(tx: Tx, user_id: str, **values: object) -> None:

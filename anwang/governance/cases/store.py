@@ -61,6 +61,7 @@ approvals = Table(
     Column("why", Text, nullable=False),
     Column("state", Text, nullable=False),  # reasons.ApprovalState
     Column("is_urgent", Boolean, nullable=False),
+    Column("is_aged", Boolean, nullable=False, server_default="0"),  # the content is so old that a senior decides
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),  # of the wait for a decision, or of the right to use it
     Column("decided_at", Moment),  # NULL: not decided
@@ -145,6 +146,7 @@ async def add_approval(tx: Tx, one: Approval) -> None:
             why=one.why,
             state=one.state.value,
             is_urgent=one.is_urgent,
+            is_aged=one.is_aged,
             created_at=one.created_at,
             expires_at=one.expires_at,
             decision=one.decision,
@@ -155,7 +157,11 @@ async def add_approval(tx: Tx, one: Approval) -> None:
 
 def _with_purpose() -> Select[Any]:
     names = [column.label(f"purpose_{column.name}") for column in purposes.c if column.name != "id"]
-    return select(approvals, *names).join(purposes, purposes.c.id == approvals.c.purpose_id)
+    return (
+        select(approvals, users.c.org_path.label("user_path"), *names)
+        .join(purposes, purposes.c.id == approvals.c.purpose_id)
+        .join(users, users.c.id == approvals.c.user_id)
+    )
 
 
 def _approval(row: Row[Any]) -> Approval:
@@ -164,6 +170,7 @@ def _approval(row: Row[Any]) -> Approval:
         user_id=UserId(row.user_id),
         username=row.username,
         user_unit=row.user_unit,
+        user_path=row.user_path,
         action=Action(row.action),
         objects=tuple(row.objects),
         org_path=row.org_path,
@@ -172,6 +179,7 @@ def _approval(row: Row[Any]) -> Approval:
         why=row.why,
         state=ApprovalState(row.state),
         is_urgent=row.is_urgent,
+        is_aged=row.is_aged,
         created_at=row.created_at,
         expires_at=row.expires_at,
         decided_at=row.decided_at,

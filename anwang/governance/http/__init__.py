@@ -381,7 +381,8 @@ class NewTokenDto(Shape):
 
 class UserDto(Shape):
     """An account. suspended: why the program disabled it, "" where it did not. ends_at: when it is over. is_partner: of
-    another department's program, which can do nothing without an agreement.
+    another department's program, which can do nothing without an agreement. linked: somebody signs in to it by another
+    house's account, and nobody else can.
     """
 
     id: str
@@ -396,6 +397,7 @@ class UserDto(Shape):
     ends_at: datetime | None
     is_service: bool
     is_partner: bool
+    linked: bool
 
 
 class UsersDto(Shape):
@@ -426,7 +428,8 @@ class NewUserDto(Shape):
 
 class ChangeUserDto(Shape):
     """What to change of an account; what is left out stays. password: a new one, ends the account's sessions.
-    ends_at: null takes the account's end away.
+    ends_at: null takes the account's end away. unlink: whoever signed in to it by another house's account no longer
+    can, and the next one of this name becomes its owner.
 
     username: only as it is; forms send it along.
     """
@@ -438,6 +441,7 @@ class ChangeUserDto(Shape):
     disabled: bool | None = None
     ends_at: AwareDatetime | None = None
     password: SecretStr | None = Field(max_length=1000, default=None)
+    unlink: bool = False
 
 
 class NewFactorDto(Shape):
@@ -723,6 +727,7 @@ async def change_user(actor: UserAdmin, governance: Service, user_id: str, body:
         disabled=body.disabled,
         ends_at=body.ends_at,
         never_ends="ends_at" in body.model_fields_set and body.ends_at is None,
+        unlink=body.unlink,
     )
     changed = await governance.change_user(actor, UserId(user_id), change)
     if body.password is not None:
@@ -863,6 +868,7 @@ def user_dto(each: User) -> UserDto:
         ends_at=each.ends_at,
         is_service=each.is_service,
         is_partner=each.is_partner,
+        linked=each.sign_on != "",
     )
 
 

@@ -57,7 +57,8 @@ class NewApprovalDto(Shape):
 class ApprovalDto(Shape):
     """A request and what became of it. mine: the reader asked for it. may_decide: the reader can be the second person.
 
-    expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it.
+    expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it. senior: the
+    content is so old that somebody of a unit above decides.
     """
 
     id: str
@@ -71,6 +72,7 @@ class ApprovalDto(Shape):
     reason: str
     state: ApprovalState
     urgent: bool
+    senior: bool
     created_at: datetime
     expires_at: datetime
     decided_at: datetime | None
@@ -145,6 +147,7 @@ def _dto(actor: Actor, governance: Governance, one: Approval, known: Names) -> A
         reason=one.why,
         state=one.state,
         urgent=one.is_urgent,
+        senior=one.is_aged,
         created_at=one.created_at,
         expires_at=one.expires_at,
         decided_at=one.decided_at,

@@ -204,6 +204,13 @@ function UserForm({ user, onClose }: { user: User | null; onClose: () => void })
     run: ({ id }: User) => fetched<undefined>('DELETE', `/users/${id}/totp`),
     done: t('governance:user.factor_done'),
   })
+  const unlink = useDo({
+    run: ({ id }: User) =>
+      fetched<User>('PATCH', `/users/${id}`, { json: { unlink: true } satisfies UserEdit }),
+    done: t('governance:user.unlinked'),
+    renew: [['users']],
+    then: onClose,
+  })
   const save = useDo({
     run: ({ enabled, password, last_day, has_past, is_service, is_partner, ...rest }: Fields) => {
       const plain = { ...rest, disabled: !enabled, ends_at: endOfDay(last_day, user?.ends_at) }
@@ -348,6 +355,22 @@ function UserForm({ user, onClose }: { user: User | null; onClose: () => void })
             }
           >
             {t('governance:factor.reset')}
+          </Act>
+        </Form.Item>
+      ) : null}
+      {user?.linked ? (
+        <Form.Item label={t('governance:user.linked')}>
+          <Act
+            run={() =>
+              sure({
+                title: t('governance:user.unlink_title', { name: user.username }),
+                text: t('governance:user.unlink_text'),
+                ok: t('governance:user.unlink'),
+                run: () => unlink.mutate(user),
+              })
+            }
+          >
+            {t('governance:user.unlink')}
           </Act>
         </Form.Item>
       ) : null}

@@ -169,6 +169,7 @@ export function Tile({
       ) : (
         <Replay
           point={point}
+          name={name}
           from={replayFrom}
           sound={sound}
           onTracks={onTracks}
@@ -317,6 +318,7 @@ function Times({ lag, offset, stood }: TimesProps) {
 
 interface ReplayProps {
   point: Id
+  name: string
   from: number
   sound: Sound
   onTracks: (tracks: Tracks, again: () => void) => void
@@ -324,7 +326,7 @@ interface ReplayProps {
 }
 
 /** The last half minute over the live picture; live again at its end. */
-function Replay({ point, from, sound, onTracks, onEnd }: ReplayProps) {
+function Replay({ point, name, from, sound, onTracks, onEnd }: ReplayProps) {
   const { t } = useTranslation()
   const clockOf = useMemo(() => {
     const one = new MasterClock(from)
@@ -335,7 +337,7 @@ function Replay({ point, from, sound, onTracks, onEnd }: ReplayProps) {
   const left = Math.max(0, from + REPLAY_MS - clockOf.at)
   return (
     <div className="tile-replay">
-      <ReplayPicture point={point} clock={clockOf} sound={sound} onTracks={onTracks} />
+      <ReplayPicture point={point} name={name} clock={clockOf} sound={sound} onTracks={onTracks} />
       <div className="tile-replay-bar" data-now={now}>
         <span>{clock(clockOf.at)}</span>
         <progress max={REPLAY_MS} value={REPLAY_MS - left} />
