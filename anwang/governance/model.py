@@ -311,6 +311,7 @@ class User:
     """An account. suspended: why the program disabled it, "" where it did not. ends_at: when it can no longer be used;
     None: it has no such end. is_service: of a program, which has tokens and no password. is_partner: of a program of
     another department. sign_on: who signs in to it by another house's account (issuer and subject), "" for nobody.
+    escort: who of the house accompanies a contractor, "" where nobody is named.
     """
 
     id: UserId
@@ -328,6 +329,7 @@ class User:
     is_service: bool = False
     is_partner: bool = False
     sign_on: str = ""
+    escort: str = ""
 
 
 def actor_for(
@@ -377,8 +379,8 @@ def within(found: Organisation | None, org_id: OrgId, scope: Scope) -> Organisat
 class NewUser:
     """What is needed to make an account, with a grant of all below its organisation.
 
-    has_past: whether the grant reaches recordings from before it. ends_at, is_service, is_partner: see User. password:
-    none for a program.
+    has_past: whether the grant reaches recordings from before it. ends_at, is_service, is_partner, escort: see User.
+    password: none for a program.
     """
 
     username: str
@@ -390,6 +392,7 @@ class NewUser:
     ends_at: datetime | None = None
     is_service: bool = False
     is_partner: bool = False
+    escort: str = ""
 
 
 class SessionKind(StrEnum):

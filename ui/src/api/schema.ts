@@ -3902,7 +3902,7 @@ export interface components {
          * ChangeUserDto
          * @description What to change of an account; what is left out stays. password: a new one, ends the account's sessions.
          *     ends_at: null takes the account's end away. unlink: whoever signed in to it by another house's account no longer
-         *     can, and the next one of this name becomes its owner.
+         *     can, and the next one of this name becomes its owner. escort: who accompanies a contractor, "" takes the name away.
          *
          *     username: only as it is; forms send it along.
          */
@@ -3913,6 +3913,8 @@ export interface components {
             display_name?: string | null;
             /** Ends At */
             ends_at?: string | null;
+            /** Escort */
+            escort?: string | null;
             /** Organisation */
             organisation?: string | null;
             /** Password */
@@ -6053,7 +6055,7 @@ export interface components {
          * @description An account to make. organisation: its id; `city` is the city itself. has_past: it may see recordings from before
          *     it was made. ends_at: when it can no longer be used; a contractor's must have an end. is_service: of a program,
          *     which gets tokens and no password. is_partner: of another department's program, which can do nothing without an
-         *     agreement.
+         *     agreement. escort: id of who accompanies a contractor, who can do nothing unless that person is signed in.
          */
         NewUserDto: {
             /**
@@ -6068,6 +6070,8 @@ export interface components {
             display_name?: string;
             /** Ends At */
             ends_at?: string | null;
+            /** Escort */
+            escort?: string | null;
             /**
              * Has Past
              * @default false
@@ -7802,7 +7806,7 @@ export interface components {
          * UserDto
          * @description An account. suspended: why the program disabled it, "" where it did not. ends_at: when it is over. is_partner: of
          *     another department's program, which can do nothing without an agreement. linked: somebody signs in to it by another
-         *     house's account, and nobody else can.
+         *     house's account, and nobody else can. escort: id of who accompanies a contractor.
          */
         UserDto: {
             /**
@@ -7816,6 +7820,8 @@ export interface components {
             display_name: string;
             /** Ends At */
             ends_at: string | null;
+            /** Escort */
+            escort: string | null;
             /** Id */
             id: string;
             /** Is Partner */
