@@ -8152,6 +8152,8 @@ export interface operations {
         parameters: {
             query?: {
                 state?: components["schemas"]["ApprovalState"][] | null;
+                /** @description only what waits for a decision that one can make */
+                inbox?: boolean;
                 /** @description `next` of the page before */
                 cursor?: string;
                 limit?: number;
