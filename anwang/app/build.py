@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import itertools
 import os
 import signal
@@ -117,6 +116,7 @@ from anwang.runtime import logs, machine
 from anwang.runtime.clock import Clock, SystemClock
 from anwang.runtime.secrets import Sealer, open_keys
 from anwang.runtime.settings import Settings, describe
+from anwang.runtime.zones import Zones
 from anwang.stores.bus import Bus, open_bus
 from anwang.stores.objects import Objects
 from anwang.stores.series import EmbeddedSeries, Series, spawn_embedded
@@ -203,12 +203,7 @@ class Platform:
         self.ready = asyncio.Event()
         self._salvage_due = asyncio.Event()
         self._numbers = itertools.count()
-        self._sip_hosts = [
-            (ipaddress.ip_network(network, strict=False), zone.sip_host)
-            for zone in settings.zones.values()
-            if zone.sip_host
-            for network in zone.networks
-        ]
+        self.zones = Zones(settings.zones)
         self._evidence: list[Evidence] = []
         self._traces: dict[str, PlayTrace] = {}
         self._traces_due = asyncio.Event()
@@ -581,16 +576,18 @@ class Platform:
     async def _points_of_class(self, name: str) -> Sequence[PointId]:
         return self.registry.points_of_class(PointClass(int(name)))
 
-    def _media_host(self, zone: str) -> str:
-        found = self.settings.zones.get(zone)
-        return found.media_host if found is not None else ""
+    def _media_host(self, address: Address) -> str:
+        """Our address as a point's device must send media to it; '' where the device is not there to be told."""
+        if self.gateway is None or address.gateway != self.gateway.name:
+            return ""
+        peer = self.gateway.peer_of(address.device)
+        if peer is None:
+            return ""
+        return self.zones.of(peer[1], named=address.zone).media_host or self.gateway.line.local(peer)[0]
 
     def _sip_host(self, peer: str) -> str:
         """Our address for SIP as the peer's zone must see it; '' where no zone says."""
-        if not self._sip_hosts:
-            return ""
-        address = ipaddress.ip_address(peer.partition("%")[0])
-        return next((host for network, host in self._sip_hosts if address in network), "")
+        return self.zones.of(peer).sip_host
 
     def _next_ssrc(self, past: bool) -> int:
         kind = StreamKind.HISTORY if past else StreamKind.LIVE

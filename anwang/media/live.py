@@ -26,6 +26,7 @@ from anwang.access import (
     Transport,
 )
 from anwang.kernel.errors import AnwangError, Exhausted, Internal, Unavailable, Unsupported
+from anwang.kernel.hosts import bracketed
 from anwang.kernel.ids import PlayId, PointId, uuid7
 from anwang.media.children import Child, Children
 from anwang.media.control import (
@@ -173,14 +174,14 @@ class Streams:
         clock: Clock,
         settings: Media,
         address_of: Callable[[PointId], Awaitable[Address]],
-        media_host: Callable[[str], str],
+        media_host: Callable[[Address], str],
         next_ssrc: Callable[[bool], int],
         seals: Seals,
         on_evidence: Callable[[PointId, int, int], None],
         on_play: Callable[[PlayTrace], None],
         on_outcome: Callable[[Address, bool, str], None] = lambda address, ok, detail: None,
     ) -> None:
-        """media_host: our address for devices of a zone ('' lets the gateway decide).
+        """media_host: our address for media of a point's device ('' lets the gateway decide).
 
         next_ssrc: asked whether it is for a recording.
 
@@ -439,19 +440,20 @@ class Streams:
 
     async def _push(self, feed: Feed, transport: Transport) -> None:
         ssrc = self._next_ssrc(feed.stretch is not None)
+        host = self._media_host(feed.address)
         reserved = await feed.child.ask(
             lambda ref: Reserve(
                 ref=ref,
                 stream=feed.id,
                 transport=transport.value,
-                bind=self._settings.host,
+                bind=_bound(self._settings.host, host),
                 ssrc=ssrc,
                 checking=Checking.STRICT.value,
                 whole=feed.stretch is not None,
             )
         )
-        host = self._media_host(feed.address.zone)
-        feed.trace.step(Step.RESERVED, f"{transport} {host or '(as reached)'}:{reserved.port}, SSRC {ssrc:010d}")
+        told = bracketed(host) or "(as reached)"
+        feed.trace.step(Step.RESERVED, f"{transport} {told}:{reserved.port}, SSRC {ssrc:010d}")
         receiver = Receiver(id=feed.id, host=host, port=reserved.port, transport=transport, ssrc=ssrc)
         opened: Pushed | Pull
         if feed.stretch is None:
@@ -578,6 +580,13 @@ class Streams:
 def _served(address: Address, stream: Stream) -> Stream:
     """The stream that the point has for one that is asked for: feeds are shared by what comes in, not by the wish."""
     return stream if stream in address.streams else address.streams[0]
+
+
+def _bound(listens: str, told: str) -> str:
+    """The address to receive on, where the device is told this one of ours. `::` means both families, but a stream
+    comes over one: its datagrams cost less through a socket of that.
+    """
+    return "0.0.0.0" if listens == "::" and ":" not in told else listens  # noqa: S104 - what `::` means
 
 
 def _called(address: Address, stream: Stream) -> str:

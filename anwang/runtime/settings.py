@@ -145,7 +145,7 @@ class Media(Section, frozen=True):
     rtp_ports: Annotated[
         tuple[Port, Port], Meta(description="first and last port for RTP: pairs, so from an even one to an odd one")
     ] = (30000, 39999)
-    host: Annotated[str, Meta(description="address to receive media on")] = "0.0.0.0"  # noqa: S104 - devices are elsewhere
+    host: Annotated[str, Meta(description="address to receive media on; :: is IPv6 and IPv4")] = "::"
     first_packet_seconds: Annotated[Positive, Meta(description="wait for the first packet after the answer")] = 10.0
     silence_seconds: Annotated[Positive, Meta(description="a stream without packets for so long is lost")] = 10.0
     device_plays: Annotated[

@@ -14,6 +14,7 @@ from anwang.gateways.gb28181.policies import Manners
 from anwang.gateways.gb28181.questions import Questions
 from anwang.gateways.gb28181.sessions import Peer, Session
 from anwang.kernel.errors import AnwangError, Exhausted, Unavailable, Unsupported
+from anwang.kernel.hosts import bracketed
 from anwang.runtime import logs
 from anwang.wire import sdp
 from anwang.wire.sip import Accepted, Cause, Ended, Progress, Uri
@@ -104,7 +105,10 @@ class Calls:
         self._calls[number] = _Call(device=address.device, trace=trace, answered=answered, past=past)
         self._of_device.setdefault(address.device, {})[number] = None
         trace.step(
-            Step.INVITED, f"to {session.peer[1]}:{session.peer[2]}/{session.peer[0]}", outgoing=True, message=body
+            Step.INVITED,
+            f"to {bracketed(session.peer[1])}:{session.peer[2]}/{session.peer[0]}",
+            outgoing=True,
+            message=body,
         )
         self._line.pump()
         try:

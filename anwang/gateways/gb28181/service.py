@@ -278,6 +278,11 @@ class Gb28181Gateway:
         """Keep-alives taken."""
         return self.fast + self._slow
 
+    def peer_of(self, device: str) -> Peer | None:
+        """Where a registered device is, None for others."""
+        session = self.sessions.get(device)
+        return None if session is None else session.peer
+
     @property
     def port(self) -> int:
         """The SIP port in use."""

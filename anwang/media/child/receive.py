@@ -7,7 +7,6 @@ within a bound, because the answer may say which SSRC is the true one.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from anwang.kernel.errors import WireError
+from anwang.kernel.hosts import bracketed, plain
 from anwang.media.child.datagrams import SLOT_BYTES, Batch, Rounds
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
@@ -189,7 +189,7 @@ class UdpReceiver:
 
     def _pass_on(self, reorder: UdpReorder, packets: list[Packet]) -> None:
         if packets:
-            self._pipeline.feed(packets, f"{self._source[0]}:{self._source[1]}")
+            self._pipeline.feed(packets, f"{bracketed(self._source[0])}:{self._source[1]}")
         if self._timer is None and reorder.timer() is not None:
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
@@ -212,16 +212,6 @@ class UdpReceiver:
                 self._pass_on(reorder, reorder.tick(self._clock.monotonic()))
 
 
-def plain(host: str) -> str:
-    """An address in its one form, an IPv4 address that came through an IPv6 socket as IPv4."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
-
-
 class _Connection(asyncio.Protocol):
     """Media over TCP, whoever opened the connection. What comes before it is chosen is held."""
 
@@ -238,7 +228,8 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
         if name:
-            self.host, self.peer = plain(name[0]), f"{name[0]}:{name[1]}"
+            self.host = plain(name[0])
+            self.peer = f"{bracketed(self.host)}:{name[1]}"
         self._receiver.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -429,9 +420,9 @@ class TcpReceiver:
                 async with asyncio.timeout(5.0):
                     await loop.create_connection(lambda: _Connection(self), host, port)
             except TimeoutError:
-                self._hooks.odd("connect", f"connecting to {host}:{port} timed out")
+                self._hooks.odd("connect", f"connecting to {bracketed(host)}:{port} timed out")
             except OSError as err:
-                self._hooks.odd("connect", f"connecting to {host}:{port} failed: {err.strerror or err}")
+                self._hooks.odd("connect", f"connecting to {bracketed(host)}:{port} failed: {err.strerror or err}")
             else:
                 return
-        self._end(f"no connection to {host}:{port} after {CONNECT_TRIES} tries")
+        self._end(f"no connection to {bracketed(host)}:{port} after {CONNECT_TRIES} tries")

@@ -18,6 +18,7 @@ from typing import Final, Generic
 from zlib import crc32
 
 from anwang.kernel.errors import Conflict, Exhausted, Unsupported, WireError
+from anwang.kernel.hosts import bracketed
 from anwang.wire import digest
 from anwang.wire.sip.events import Acked, Answered, Asked, Broken, Cancelled, Stray, TransactionEvent, Unanswered
 from anwang.wire.sip.message import (
@@ -30,7 +31,7 @@ from anwang.wire.sip.message import (
     response_to,
     serialize,
 )
-from anwang.wire.sip.network import Network, P, bracketed
+from anwang.wire.sip.network import Network, P
 from anwang.wire.sip.routes import Routes
 from anwang.wire.sip.timers import Timers
 from anwang.wire.sip.values import CSeq, Via, split_outside
