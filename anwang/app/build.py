@@ -813,7 +813,9 @@ class Platform:
         due, self._traces = self._traces, {}
         for trace in due.values():
             try:
-                await self.plays.put(play_of(trace))
+                has_ended = trace.ended_us is not None
+                await self.plays.put(play_of(trace), is_late=trace.is_kept)
+                trace.is_kept = has_ended
             except Exception as err:
                 log.error("a play's trace could not be stored", play=trace.id, error=str(err))
 
@@ -852,7 +854,7 @@ def play_of(trace: PlayTrace) -> Play:
         verdict=f"{verdict.sentence} {verdict.next_step}".strip(),
         first_picture_ms=None if picture is None else picture // 1000,
         steps=tuple(PlayStep(at_us=s.at_us, step=s.step.value, detail=s.detail) for s in trace.steps),
-        messages=tuple(s.message for s in trace.steps if s.message is not None),
+        messages=tuple(trace.messages),
     )
 
 

@@ -368,6 +368,7 @@ class Streams:
             why=why,
             actor=actor,
             clock=self._clock,
+            late=self._on_play,
         )
         trace.step(Step.ASKED, why)
         child = await self._children.living(self.load, _called(address, stream))
@@ -493,7 +494,7 @@ class Streams:
                 transport=pull.transport,
             )
         )
-        feed.trace.step(Step.INVITED, f"{pull.transport} {pull.url}", outgoing=True)
+        feed.trace.step(Step.INVITED, f"{pull.transport} {pull.url}")
 
     async def _nudge(self, feed: Feed) -> None:
         """Ask for a key frame when none came soon after the first packet."""

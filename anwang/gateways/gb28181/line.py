@@ -6,6 +6,7 @@ What a part of the gateway has told the machine goes out with `pump`, and what t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from anwang.gateways.gb28181.capture import Capture, Captured
@@ -20,6 +21,8 @@ log = logs.get(__name__)
 
 MOST_CALLS, MOST_SUBSCRIPTIONS = 50_000, 60_000
 MOST_ADDRESSES = 100_000
+#: as anybody may write it; headers come before the body
+_CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)")
 
 
 class Line:
@@ -47,6 +50,8 @@ class Line:
         self._timer_at = 0.0
         self._local: dict[str, str] = {}
         self._unseen: set[bytes] = set()
+        self._followed: dict[bytes, Callable[[bytes, bool], None]] = {}
+        self._left: list[bytes] = []
 
     def now(self) -> float:
         """The machine's clock."""
@@ -90,6 +95,8 @@ class Line:
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """A message that nobody has answered yet."""
         self._capture(data, peer, outgoing=False)
+        if self._followed:
+            self._tell(data, outgoing=False)
         self.endpoint.receive(data, peer, now)
         self.pump()
 
@@ -111,8 +118,12 @@ class Line:
         for data, peer in self.endpoint.to_send(now):
             if not self._unseen or _call_id(data) not in self._unseen:
                 self._capture(data, peer, outgoing=True)
+            if self._followed:
+                self._tell(data, outgoing=True)
             self.sockets.send(data, peer)
         self._unseen.clear()
+        while self._left:
+            self._followed.pop(self._left.pop(), None)
         due = self.endpoint.timer()
         if due is not None and (self._timer is None or due < self._timer_at - 0.005):
             if self._timer is not None:
@@ -125,6 +136,24 @@ class Line:
         self._timer = None
         self.endpoint.tick(self.now())
         self.pump()
+
+    # --- calls that somebody follows -----------------------------------------------------------------------------
+
+    def follow(self, call_id: str, take: Callable[[bytes, bool], None]) -> None:
+        """Hand over each message with this Call-ID until `leave`. take: the message with its secrets, and whether it is
+        ours.
+        """
+        self._followed[call_id.encode()] = take
+
+    def leave(self, call_id: str) -> None:
+        """No more of them, once what the machine has to say to the last one is on its way."""
+        self._left.append(call_id.encode())
+
+    def _tell(self, data: bytes, *, outgoing: bool) -> None:
+        found = _CALL_ID.search(data)
+        take = self._followed.get(found[1]) if found is not None else None
+        if take is not None:
+            take(data, outgoing)
 
     # --- capture --------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,10 @@ ANSWER = (
 
 
 class NoTrace:
-    def step(self, step: Step, detail: str = "", *, message: bytes = b"", outgoing: bool = False) -> None:
+    def message(self, data: bytes, *, outgoing: bool) -> None:
+        """See access.Trace."""
+
+    def step(self, step: Step, detail: str = "") -> None:
         """See access.Trace."""
 
 
