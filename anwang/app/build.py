@@ -500,6 +500,7 @@ class Platform:
             on_evidence=self._on_evidence,
             on_play=self._on_play,
             on_outcome=self._on_outcome,
+            on_refused=self._on_media_refused,
         )
         self.recorder.attach(self.streams)
         self.signals = Signals(stores.media, clock, wake=self.recorder.called)
@@ -636,6 +637,10 @@ class Platform:
     def _on_outcome(self, address: Address, ok: bool, detail: str) -> None:
         if address.gateway == self.rtsp.name:
             self.rtsp.note_stream(address.device, ok, detail)
+
+    def _on_media_refused(self, address: Address, reason: str) -> None:
+        if self.gateway is not None and address.gateway == self.gateway.name:
+            self.gateway.refuse_media(address.device, reason)
 
     def _on_signal(self, device: str, alarm: AlarmNotify) -> None:
         self.notices.signal(device, alarm)

@@ -64,6 +64,10 @@ log = logs.get(__name__)
 KEY_FRAME_SECONDS = 12.0
 ASK_KEY_FRAME_SECONDS = 1.5
 TRACES_KEPT = 2000
+TOLD_BYTES = 4096
+"""Some makers' streams begin with a header of their own, which is skipped and of which nobody need know."""
+#: kinds of odd media (control.Odd) of which nothing is taken
+REFUSALS = ("malformed", "ssrc", "stranger", "framing")
 #: how long the device's word that it has sent everything may take after its media ended
 LAST_WORD_SECONDS = 1.5
 
@@ -180,6 +184,7 @@ class Streams:
         on_evidence: Callable[[PointId, int, int], None],
         on_play: Callable[[PlayTrace], None],
         on_outcome: Callable[[Address, bool, str], None] = lambda address, ok, detail: None,
+        on_refused: Callable[[Address, str], None] = lambda address, reason: None,
     ) -> None:
         """media_host: our address for media of a point's device ('' lets the gateway decide).
 
@@ -188,6 +193,7 @@ class Streams:
         on_evidence: called with point, time of last packet and of last picture (µs, 0 = never), once a second per feed.
         on_play: called when a play began, succeeded or ended, to store its trace.
         on_outcome: called once per play when the device delivered a picture, or failed to (our own faults left out).
+        on_refused: called once per play and kind of media that was not taken, with a sentence that names its sender.
         """
         self.overruns = 0
         """Times a disk did not keep up with a recording."""
@@ -202,6 +208,7 @@ class Streams:
         self._on_evidence = on_evidence
         self._on_play = on_play
         self._on_outcome = on_outcome
+        self._on_refused = on_refused
         self._feeds: dict[tuple[PointId, Stream], Feed] = {}
         self._by_id: dict[str, Feed] = {}
         self._locks: dict[tuple[PointId, Stream], asyncio.Lock] = {}
@@ -304,6 +311,8 @@ class Streams:
                 feed.trace.step(Step.CONNECTED, message.peer)
             case Odd():
                 feed.trace.notice(message.kind, message.detail)
+                if message.kind in REFUSALS:
+                    self._on_refused(feed.address, message.detail)
             case FirstPacket():
                 feed.trace.step(Step.FIRST_PACKET, f"from {message.peer}, SSRC {message.ssrc}")
                 feed.first_packet.set()
@@ -542,6 +551,13 @@ class Streams:
         if feed.over.is_set():
             return
         feed.cause, feed.detail = cause, detail
+        if (flow := feed.flow) is not None and (
+            flow.malformed or flow.skipped_bytes >= TOLD_BYTES or flow.dropped_units
+        ):
+            told = (
+                f"{flow.malformed} packets, {flow.skipped_bytes} bytes and {flow.dropped_units} pictures were dropped"
+            )
+            feed.trace.notice("dropped", f"{told} in all")
         feed.trace.step(Step.STOPPED, f"{cause}: {detail}" if detail else cause.value)
         feed.trace.ended_us = self._clock.micros()
         feed.over.set()

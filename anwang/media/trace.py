@@ -146,8 +146,14 @@ def _explain(trace: PlayTrace, why: str) -> Verdict:
     if trace.reached(Step.FIRST_PACKET):
         return verdict(
             "no_key_frame",
-            "Packets arrive, but no key frame that can be decoded.",
+            f"Packets arrive, but no key frame that can be decoded.{_noticed(trace)}",
             "Check the camera's codec and key frame interval; ask for a key frame.",
+        )
+    if malformed := trace.noticed.get("malformed"):
+        return verdict(
+            "malformed",
+            f"Something arrives, but it is no RTP: {malformed}.",
+            "Look whether that is the device and whether it sends RTP over this transport; try another one.",
         )
     if ssrc := trace.noticed.get("ssrc"):
         return verdict(

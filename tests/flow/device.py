@@ -109,6 +109,8 @@ class ScriptDevice:
         #: the SSRC of its packets where it is not the one that it has answered; from which address it sends media
         self.rtp_ssrc: int | None = None
         self.media_host = host
+        #: what it sends besides, before each pack of a live stream
+        self.noise = b""
         #: what it makes of a challenge: answers without qop (""), only one that offers it ("must"), only without ("cannot")
         self.qop = ""
         #: the challenge that it was given last
@@ -445,6 +447,8 @@ class ScriptDevice:
                 call.over.wait(max(0.0, (scr - first) / 90_000 - (time.monotonic() - began)))
                 if call.over.is_set():
                     return
+                if self.noise:
+                    out.sendall(self.noise)
                 for at in range(0, len(pack), 1400):
                     rtp = (
                         struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, scr & 0xFFFFFFFF, call.ssrc)

@@ -570,6 +570,11 @@ class Gb28181Gateway:
 
     # --- refusals -------------------------------------------------------------------------------------------------
 
+    def refuse_media(self, device: str, reason: str) -> None:
+        """What came to a receiver of a device's stream was not taken; the reason names who sent it."""
+        peer = self.peer_of(device)
+        self.refusals.note(self._clock.micros(), peer=f"{peer[1] if peer else '?'}/rtp", device=device, reason=reason)
+
     def _refuse(self, peer: Peer, reason: str, *, device: str = "", sample: bytes = b"") -> None:
         self.refusals.note(
             self._clock.micros(), peer=f"{peer[1]}/{peer[0]}", device=device[:40], reason=reason, sample=redact(sample)

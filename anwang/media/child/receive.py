@@ -18,7 +18,7 @@ from anwang.kernel.hosts import bracketed, plain
 from anwang.media.child.datagrams import SLOT_BYTES, Batch, Rounds
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
-from anwang.wire.mpegps import Demuxer, Payload, sniff
+from anwang.wire.mpegps import Demuxed, Demuxer, Payload, sniff
 from anwang.wire.rtp import Packet, Reception, SsrcPolicy, TcpFraming, UdpReorder
 from anwang.wire.units import Unit
 
@@ -125,6 +125,10 @@ class UdpReceiver:
         """See feed.Amendable."""
         return self._reorder.seen if self._reorder is not None else Reception()
 
+    def demuxed(self) -> Demuxed:
+        """See feed.Amendable."""
+        return self._pipeline.demuxer.seen
+
     def hold(self, on: bool) -> None:
         """See feed.Amendable: datagrams come whether they are read or not."""
 
@@ -153,11 +157,13 @@ class UdpReceiver:
         if reorder is None:
             self._keep(batch)
         elif self._name and batch.is_all_from(self._name):
-            wrong = reorder.seen.wrong_ssrc
+            wrong, malformed = reorder.seen.wrong_ssrc, reorder.seen.malformed
             packets = reorder.receive_joined(batch.memory, SLOT_BYTES, batch.sizes, self._clock.monotonic())
             self._pass_on(reorder, packets)
             if reorder.seen.wrong_ssrc > wrong:
                 self._say_wrong(batch)
+            if reorder.seen.malformed > malformed:
+                self._hooks.odd("malformed", f"packets from {self._source[0]} are no RTP: they are dropped")
         else:
             for number in range(len(batch.sizes)):
                 self._take(batch.datagram(number), batch.source(number), batch.name(number))
@@ -178,13 +184,15 @@ class UdpReceiver:
             self.strangers += 1
             self._hooks.odd("stranger", f"packets from {source[0]} as well; they are ignored")
             return
-        wrong, taken = reorder.seen.wrong_ssrc, reorder.seen.packets
+        wrong, taken, malformed = reorder.seen.wrong_ssrc, reorder.seen.packets, reorder.seen.malformed
         packets = reorder.receive(datagram, self._clock.monotonic())
         if reorder.seen.packets > taken:
             # only who sends the agreed stream is its source: noise before it must not shut the device out
             self._source, self._name = source, name
         elif reorder.seen.wrong_ssrc > wrong:
             self._say_ssrc(datagram)
+        elif reorder.seen.malformed > malformed:
+            self._hooks.odd("malformed", f"packets from {source[0]} are no RTP: they are dropped")
         self._pass_on(reorder, packets)
 
     def _pass_on(self, reorder: UdpReorder, packets: list[Packet]) -> None:
@@ -318,6 +326,10 @@ class TcpReceiver:
         """See feed.Amendable."""
         return self._framing.seen if self._framing is not None else Reception()
 
+    def demuxed(self) -> Demuxed:
+        """See feed.Amendable."""
+        return self._pipeline.demuxer.seen
+
     def hold(self, on: bool) -> None:
         """See feed.Amendable."""
         self._is_held = on
@@ -377,7 +389,7 @@ class TcpReceiver:
         framing, chosen = self._framing, self.chosen
         if framing is None or chosen is None:
             return
-        wrong = framing.seen.wrong_ssrc
+        wrong, malformed, resyncs = framing.seen.wrong_ssrc, framing.seen.malformed, framing.seen.resyncs
         with self._hooks.handling:
             try:
                 packets = framing.feed(data)
@@ -388,6 +400,10 @@ class TcpReceiver:
                 self._pipeline.feed(packets, chosen.peer)
         if framing.seen.wrong_ssrc > wrong:
             self._hooks.odd("ssrc", f"packets carry another SSRC than the agreed {self._ssrc:010d}: they are refused")
+        if framing.seen.malformed > malformed:
+            self._hooks.odd("malformed", f"packets from {chosen.host} are no RTP: they are dropped")
+        if framing.seen.resyncs > resyncs:
+            self._hooks.odd("framing", f"the connection from {chosen.host} lost its framing: bytes were skipped")
 
     def lost(self, connection: _Connection, exc: Exception | None) -> None:
         """The peer has closed, or the network has."""
