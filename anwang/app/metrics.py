@@ -175,6 +175,9 @@ class PlatformMetrics(Collector):
         )
         yield CounterMetricFamily("anwang_sip_refusals", "Requests refused", gateway.refusals.total)
         yield CounterMetricFamily(
+            "anwang_sip_flooding", "Requests of senders who asked too much", gateway.floods.refused
+        )
+        yield CounterMetricFamily(
             "anwang_sip_refusals_forgotten",
             "Refused peers no longer listed for want of room",
             gateway.refusals.forgotten,

@@ -112,6 +112,12 @@ class Gb28181(Section, frozen=True):
     ] = False
     keepalive_seconds: Annotated[Positive, Meta(description="expected keep-alive interval")] = 60.0
     keepalive_misses: Annotated[Count, Meta(description="missed keep-alives until a device counts as offline")] = 3
+    requests_per_second: Annotated[
+        Positive, Meta(description="requests heard in a second, of a registered device or an address of others")
+    ] = 200.0
+    requests_burst: Annotated[
+        Count, Meta(description="and so many more at once, for notices of large catalogues and storms of devices")
+    ] = 10_000
     receive_buffer_bytes: Annotated[Count, Meta(description="kernel receive buffer of the UDP socket")] = (
         32 * 1024 * 1024
     )

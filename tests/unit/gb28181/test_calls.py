@@ -119,7 +119,7 @@ class Scene:
                 if isinstance(event, sip.Invited) and self.takes:
                     self.theirs.accept(event.call, 0.0, body=ANSWER)
             for data, _ in self.theirs.to_send(0.0):
-                self.line.receive(data, AT, 0.0)
+                self.line.receive(data, AT, 0.0, None)
             for _ in range(3):
                 await asyncio.sleep(0)
 
