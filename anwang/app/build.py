@@ -725,6 +725,7 @@ class Platform:
         self, tasks: list[asyncio.Task[None]], recording: asyncio.Task[None], stopping: asyncio.Task[Any]
     ) -> None:
         log.info("stopping")
+        await self.heads.close()  # while devices can still be told
         await self.events.close()  # streams of events never end by themselves
         for task in (recording, stopping):
             task.cancel()
