@@ -452,6 +452,7 @@ function Recorded({ id, name, clock, row, onSeek, onClose }: RecordedProps) {
     <div className="tile-inner">
       <ReplayPicture
         point={id}
+        name={name}
         clock={clock}
         sound={sound}
         onTracks={onTracks}

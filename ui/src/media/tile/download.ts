@@ -1,5 +1,5 @@
 import { refusal, urlOf } from '../../api/client'
-import type { Id } from '../../api/types'
+import type { Id, StreamName } from '../../api/types'
 import { stamp } from '../../shared/format'
 import { marks } from './marks'
 
@@ -22,10 +22,13 @@ export function saveBlob(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-/** The picture of now, marked where that is wished, saved under the point's name and the time. Throws ApiError. */
-export async function saveSnapshot(point: Id, name: string): Promise<string> {
+/**
+ * The picture of now of the stream that is watched, marked where that is wished, saved under the point's name and the
+ * time. Throws ApiError.
+ */
+export async function saveSnapshot(point: Id, name: string, stream: StreamName): Promise<string> {
   const at = Date.now()
-  const url = urlOf(`/points/${point}/snapshot`, { mark: marks.on ? 'true' : null })
+  const url = urlOf(`/points/${point}/snapshot`, { stream, mark: marks.on ? 'true' : null })
   const response = await fetch(url, { credentials: 'same-origin' })
   if (!response.ok) throw await refusal(response)
   const blob = await response.blob()
