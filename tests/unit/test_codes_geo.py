@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from shapely.geometry import Point, Polygon
 
 from anwang.kernel import geo
-from anwang.kernel.codes import DeviceCode, Edition, camera, gb28181, is_region, parent_division, places
+from anwang.kernel.codes import DeviceCode, Edition, camera, gb28181, is_region, parent_division, places, vehicles
 from anwang.kernel.codes.table import Code, CodeTable
 from anwang.kernel.errors import Invalid
 
 TABLES = [
-    table for module in (camera, gb28181, places) for table in vars(module).values() if isinstance(table, CodeTable)
+    table
+    for module in (camera, gb28181, places, vehicles)
+    for table in vars(module).values()
+    if isinstance(table, CodeTable)
 ]
 
 
