@@ -55,6 +55,8 @@ OTHER_USES: dict[str, set[str]] = {
     "anwang/democity/pictures/scenes/places.py": {"face", "faces"},
     "anwang/democity/pictures/scenes/scene.py": {"face", "faces"},
     "anwang/registry/fields.py": {"face"},
+    # names by which such objects are known, to be refused unread
+    "anwang/wire/viid/refused.py": {"face", "faces"},
     "ui/src/map/MapCanvas.tsx": {"faces", "fontFaces"},
     "ui/src/map/fonts.ts": {"fontFaces"},
     "ui/src/media/LivePicture.tsx": {"LiveFace"},
