@@ -30,6 +30,7 @@ from anwang.wire.viid.bodies import (
     read_one,
     read_statuses,
     refused_in,
+    status,
     write_list,
     write_one,
 )
@@ -400,6 +401,17 @@ def test_answers_of_other_implementations(body: bytes) -> None:
     assert [(one.status_code, one.id) for one in read_statuses(body)] == [(0, "1")]
 
 
+def test_an_answer_in_the_words_of_the_standard() -> None:
+    one = status("/VIID/MotorVehicles", StatusCode.INVALID_JSON_CONTENT, at=MOMENT, id=VEHICLE)
+    assert json.loads(write_one(one))["ResponseStatusObject"] == {
+        "RequestURL": "/VIID/MotorVehicles",
+        "StatusCode": 8,
+        "StatusString": "Invalid JSON Content",
+        "Id": VEHICLE,
+        "LocalTime": "20250601083015",
+    }
+
+
 def test_a_registration() -> None:
     body = json.dumps({"RegisterObject": {"DeviceID": DEVICE}}).encode()
     assert read_one(Register, body).objects == [Register(device_id=DEVICE)]
@@ -466,6 +478,20 @@ def test_pictures_of_people_are_thrown_away() -> None:
         "PersonObjectList": {"PersonObject": [1, 2]},
     }
     assert read_one(SubscribeNotification, json.dumps({"SubscribeNotificationObject": both}).encode()).refused == 6
+
+
+@pytest.mark.parametrize("category", ["1", "2", "02", 2])
+def test_controls_of_people_are_thrown_away(category: object) -> None:
+    sent = [{"DispositionID": "1", "DispositionCategory": "3"}, {"DispositionCategory": category, "Title": "SECRET"}]
+    found = read_list(Disposition, json.dumps({"DispositionListObject": {"DispositionObject": sent}}).encode())
+    assert found.refused == 1
+    kept, refusal = found.objects
+    assert isinstance(kept, Disposition)
+    assert isinstance(refusal, Unusable)
+    assert refusal.status is StatusCode.INVALID_OPERATION
+    assert "SECRET" not in repr(found)
+    single = read_one(Disposition, json.dumps({"DispositionObject": sent[1]}).encode())
+    assert single.objects == [refusal]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -19,6 +20,9 @@ from anwang.wire.viid.mending import Mender
 from anwang.wire.viid.objects import (
     EXTRAS,
     MAX_OBJECTS,
+    MAX_TEXT,
+    STATUS_TEXTS,
+    Disposition,
     DispositionNotification,
     ResponseStatus,
     StatusCode,
@@ -26,6 +30,7 @@ from anwang.wire.viid.objects import (
     SubscribeNotification,
     Wire,
 )
+from anwang.wire.viid.times import time_text
 
 T = TypeVar("T", bound=Wire)
 
@@ -42,9 +47,10 @@ class BodyError(WireError):
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """What stands in a list in the place of an object and is none; its answer is StatusCode 8."""
+    """What stands in a list in the place of an object and is none, or may not be taken. status: what it is answered."""
 
     reason: str
+    status: StatusCode = StatusCode.INVALID_JSON_CONTENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +81,26 @@ def read_list(kind: type[T], body: bytes) -> Body[T]:
 
 
 def read_one(kind: type[T], body: bytes) -> Body[T]:
-    """The object of `{"<X>Object":{…}}`, or the first of a list. Raises BodyError."""
+    """The object of `{"<X>Object":{…}}`, or the first of a list; there is always one. Raises BodyError."""
     try:
         return _without_people(Body(objects=[_object_decoder(kind).decode(body).wrapper]))
     except (ValueError, RecursionError):
         found = _without_people(_mended_list(kind, _decoded(body), body))
-    if not found.objects or isinstance(found.objects[0], Unusable):
+    first = found.objects[0] if found.objects else None
+    if first is None or (isinstance(first, Unusable) and first.status is StatusCode.INVALID_JSON_CONTENT):
         raise BodyError(f"there is no {kind.wire}Object in it", StatusCode.INVALID_JSON_CONTENT, body)
-    return found
+    return Body(objects=found.objects[:1], refused=found.refused, was_mended=True)
+
+
+def status(url: str, code: StatusCode, *, at: datetime, id: str = "", reason: str = "") -> ResponseStatus:
+    """The answer to one object. url: of the request; id: as it was sent; reason: instead of the standard's words."""
+    return ResponseStatus(
+        request_url=url[:256],
+        status_code=code,
+        status_string=reason or STATUS_TEXTS[code],
+        id=id[:MAX_TEXT] or None,
+        local_time=time_text(at),
+    )
 
 
 def read_statuses(body: bytes) -> list[ResponseStatus]:
@@ -233,12 +251,20 @@ def _without_people(body: Body[T]) -> Body[T]:
     number = 0
     objects: list[T | Unusable] = []
     for one in body.objects:
-        clean, dropped = (one, 0) if isinstance(one, Unusable) else _clean(one)
+        clean, dropped = _taken(one)
         objects.append(clean)
         number += dropped
     if not number:
         return body
     return Body(objects=objects, refused=body.refused + number, was_mended=body.was_mended)
+
+
+def _taken(one: T | Unusable) -> tuple[T | Unusable, int]:
+    if isinstance(one, Unusable):
+        return one, 0
+    if isinstance(one, Disposition) and one.disposition_category in refused.CATEGORIES:
+        return Unusable("controls of people are not taken", StatusCode.INVALID_OPERATION), 1
+    return _clean(one)
 
 
 def _with_images(one: T, images: SubImages) -> T:

@@ -13,6 +13,8 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _BEGINNINGS: Final = ("face", "person", "pedestrian")
 #: Type of a sub-image: crops of driver and co-driver, people
 IMAGE_TYPES: Final = frozenset({"04", "05", "10", "11", "4", "5"})
+#: DispositionCategory: controls of people
+CATEGORIES: Final = frozenset({"1", "2", "01", "02"})
 #: vectors computed from pictures: of people they would be a recognition, of vehicles nobody needs them
 _DROPPED: Final = frozenset({"featurelist", "featureinfoobject", "featureobject"})
 _DEEPEST: Final = 16
