@@ -607,7 +607,7 @@ class AdoptDto(Shape):
 
 
 class ChannelDto(Shape):
-    """An entry of a device's catalogue."""
+    """An entry of a device's catalogue. point, state: of what was made of it; null where nothing was."""
 
     channel_id: str
     name: str
@@ -615,6 +615,7 @@ class ChannelDto(Shape):
     leaf: bool
     parents: list[str]
     point: str | None
+    state: str | None
     missed: int
     seen_at: datetime
 
@@ -1776,6 +1777,7 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
                     leaf=c.leaf,
                     parents=list(c.parents),
                     point=c.point_id,
+                    state=str(registry.state_of(c.point_id).state) if c.point_id else None,
                     missed=c.missed,
                     seen_at=c.seen_at,
                 )

@@ -22,11 +22,19 @@ export function saveBlob(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-/** The picture of now, marked where that is wished, saved under the point's name and the time. Throws ApiError. */
-export async function saveSnapshot(point: Id, name: string): Promise<string> {
+/**
+ * The picture of now, marked where that is wished, saved under the point's name and the time. byDevice: the device takes
+ * it itself, in its full size, and uploads it (GB/T 28181-2022). Throws ApiError.
+ */
+export async function saveSnapshot(point: Id, name: string, { byDevice = false } = {}): Promise<string> {
   const at = Date.now()
-  const url = urlOf(`/points/${point}/snapshot`, { mark: marks.on ? 'true' : null })
-  const response = await fetch(url, { credentials: 'same-origin' })
+  const mark = { mark: marks.on ? 'true' : null }
+  const response = byDevice
+    ? await fetch(urlOf(`/points/${point}/device-snapshot`, mark), {
+        method: 'POST',
+        credentials: 'same-origin',
+      })
+    : await fetch(urlOf(`/points/${point}/snapshot`, mark), { credentials: 'same-origin' })
   if (!response.ok) throw await refusal(response)
   const blob = await response.blob()
   const file = `${fileName(name, at)}.${ENDINGS[blob.type.split(';')[0] ?? ''] ?? 'jpg'}`
