@@ -694,6 +694,7 @@ class Platform:
                 ("exports", self.making.run()),
                 ("requests", self.requests.run()),
                 ("assessments", self.assessments.run()),
+                ("filings", self.duties.run()),
                 ("upkeep", self.upkeep.run()),
                 ("salvage", self._salvage()),
                 ("rtsp", self.rtsp.run()),

@@ -119,6 +119,9 @@ class PlatformMetrics(Collector):
         yield GaugeMetricFamily(
             "anwang_assessments_overdue", "Impact assessments that are overdue for review", p.assessments.overdue
         )
+        yield GaugeMetricFamily(
+            "anwang_filings_overdue", "Video systems whose filing with the police is overdue", p.duties.overdue
+        )
         retention = p.retention
         yield CounterMetricFamily("anwang_retention_deleted", "Expired objects deleted", retention.deleted)
         yield CounterMetricFamily("anwang_retention_deleted_bytes", "Their bytes", retention.deleted_bytes)

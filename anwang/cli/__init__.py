@@ -91,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         _verify_ledger,
         under=ledger,
     )
+    verify.add_argument("--data", type=Path, help="the data folder, where it is not the settings' one")
     verify.add_argument("--anchors", type=Path, help="a copy of the anchors, taken elsewhere: a file or a folder")
     anchors = add("anchors", "copy the ledger's signed anchors into a file", _copy_anchors, under=ledger)
     anchors.add_argument(
@@ -209,9 +210,14 @@ def _settings(arguments: argparse.Namespace) -> int:
 
 
 def _verify_ledger(arguments: argparse.Namespace) -> int:
+    from msgspec.structs import replace
+
     from anwang.app import ledger
 
-    return _tell_ledger(asyncio.run(ledger.verify_ledger(_load(arguments), copy=arguments.anchors)))
+    settings = _load(arguments)
+    if arguments.data is not None:
+        settings = replace(settings, data=str(arguments.data))
+    return _tell_ledger(asyncio.run(ledger.verify_ledger(settings, copy=arguments.anchors)))
 
 
 def _copy_anchors(arguments: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ import msgspec
 from anwang.governance.actions import Action
 from anwang.governance.ledger import Entry, Ledger
 from anwang.governance.model import STEERS, Actor, Decision, LookId, Verdict, decide
-from anwang.governance.reasons import Approval, Because, Purpose, PurposeId, lack
+from anwang.governance.reasons import Approval, ApprovalId, Because, Purpose, PurposeId, lack
 from anwang.governance.scopes import Object, Scope, live_until
 from anwang.kernel.errors import Denied, Exhausted, Invalid, Unavailable
 from anwang.kernel.ids import SessionId, uuid7
@@ -54,7 +54,8 @@ class Look:
     needs: the purpose without which it could not have been opened, or a partner's agreement; it ends with it.
     until: when the rights to it end, None: not by any hour.
     approval: the second person's yes that it was opened with.
-    masked: whoever serves it must cover what the point's privacy masks cover. bare_until: how long it need not.
+    masked: whoever serves it must cover what the point's privacy masks cover. unmask: the yes by which it need not,
+    until bare_until.
     count: files that were made in it.
     """
 
@@ -67,6 +68,7 @@ class Look:
     needs: Purpose | None = None
     approval: Approval | None = None
     masked: bool = True
+    unmask: Approval | None = None
     bare_until: datetime | None = None
     until: datetime | None = None
     bytes: int = 0
@@ -184,6 +186,7 @@ class Looks:
             until=_until(actor, objects, now) if because.span is None and action in STEERS else None,
             approval=because.approval,
             masked=bare is None,
+            unmask=bare,
             bare_until=None if bare is None else _bare_until(bare, because),
             _started=self._clock.monotonic(),
             _used=self._clock.monotonic(),
@@ -359,6 +362,12 @@ class Looks:
         """Close the looks that needed it."""
         for look in [each for each in self._open.values() if each.needs and each.needs.id == purpose]:
             await self.close(look, outcome="purpose ended")
+
+    async def end_approval(self, approval: ApprovalId) -> None:
+        """Close the looks that were opened with it."""
+        for look in list(self._open.values()):
+            if any(used is not None and used.id == approval for used in (look.approval, look.unmask)):
+                await self.close(look, outcome="approval refused")
 
     async def keep(self) -> None:
         """Write down what is open, if it changed."""

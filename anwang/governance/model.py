@@ -178,7 +178,7 @@ class Decision:
         """Itself when allowed. Raises NotFound when unseen, Denied, PurposeNeeded or ApprovalNeeded when refused."""
         if self.verdict is Verdict.UNSEEN:
             raise NotFound(self.reason, self.hint)
-        if self.lack is Lack.APPROVAL:
+        if self.lack in (Lack.APPROVAL, Lack.SENIOR):
             raise ApprovalNeeded(self.reason, self.hint)
         if self.lack is not None:
             raise PurposeNeeded(self.reason, self.hint)
@@ -248,7 +248,7 @@ def _refusal(
 
 def _no_right(actor: Actor, action: Action) -> tuple[str, str] | None:
     if actor.must_enrol and action is not Action.OWN_ACCOUNT:
-        return _ENROL
+        return ENROL
     if actor.is_partner and actor.terms is None:
         return _NO_AGREEMENT
     if not may(actor.role, action):
@@ -272,11 +272,12 @@ _NO_AGREEMENT = (
     "no sharing agreement is in force for this account",
     "an agreement must be approved, have begun, and neither be suspended nor over",
 )
-_ENROL = ("this installation wants a second factor of you first", "set it up on your account's page")
+ENROL = ("this installation wants a second factor of you first", "set it up on your account's page")
 _TELL = {
     Lack.PURPOSE: ("a purpose must be stated for this", "open one with its case number and unit"),
     Lack.CONTENT_PURPOSE: ("system maintenance gives no sight of content", "open a purpose that does"),
     Lack.APPROVAL: ("a second person must approve this", "ask for approval of these points and this time"),
+    Lack.SENIOR: ("a senior must approve looking at content as old as this", "ask for approval; a unit above decides"),
 }
 
 
@@ -309,7 +310,8 @@ def _plain(role: Role) -> str:
 class User:
     """An account. suspended: why the program disabled it, "" where it did not. ends_at: when it can no longer be used;
     None: it has no such end. is_service: of a program, which has tokens and no password. is_partner: of a program of
-    another department.
+    another department. sign_on: who signs in to it by another house's account (issuer and subject), "" for nobody.
+    escort: who of the house accompanies a contractor, "" where nobody is named.
     """
 
     id: UserId
@@ -326,6 +328,8 @@ class User:
     ends_at: datetime | None = None
     is_service: bool = False
     is_partner: bool = False
+    sign_on: str = ""
+    escort: str = ""
 
 
 def actor_for(
@@ -375,8 +379,8 @@ def within(found: Organisation | None, org_id: OrgId, scope: Scope) -> Organisat
 class NewUser:
     """What is needed to make an account, with a grant of all below its organisation.
 
-    has_past: whether the grant reaches recordings from before it. ends_at, is_service, is_partner: see User. password:
-    none for a program.
+    has_past: whether the grant reaches recordings from before it. ends_at, is_service, is_partner, escort: see User.
+    password: none for a program.
     """
 
     username: str
@@ -388,6 +392,7 @@ class NewUser:
     ends_at: datetime | None = None
     is_service: bool = False
     is_partner: bool = False
+    escort: str = ""
 
 
 class SessionKind(StrEnum):

@@ -48,7 +48,9 @@ STRONG = frozenset({"mfa", "otp", "hwk", "sms", "swk"})
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Whom the provider vouches for. is_strong: by more than a password, as it says."""
+    """Whom the provider vouches for. subject: who it is, for ever, with the provider's address before it; a name may be
+    given to somebody else. is_strong: by more than a password, as it says.
+    """
 
     name: str
     subject: str
@@ -211,7 +213,7 @@ class SignOn:
             raise Denied("the sign-in service does not say your user name", "its administrator can add it")
         methods = claims.get("amr")
         strong = isinstance(methods, list) and any(isinstance(one, str) and one in STRONG for one in methods)
-        return Vouched(name, subject, strong)
+        return Vouched(name, f"{provider.issuer} {subject}", strong)
 
     async def _known(self) -> tuple[_Provider, KeySet]:
         """What the provider says of itself, and its keys."""

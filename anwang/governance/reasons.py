@@ -60,6 +60,10 @@ class Purpose:
         """Whether content may be looked at for it."""
         return self.kind is not PurposeKind.MAINTENANCE
 
+    def is_of(self, other: Purpose) -> bool:
+        """Whether both are for the same case, opened anew or not."""
+        return (self.kind, self.case_no, self.unit) == (other.kind, other.case_no, other.unit)
+
 
 class ApprovalState(StrEnum):
     """Where a request for a second person stands."""
@@ -99,6 +103,7 @@ NEXT: Mapping[tuple[ApprovalState, Step], ApprovalState] = {
     (ApprovalState.GRANTED, Step.LAPSE): ApprovalState.EXPIRED,
 }
 
+AWAITED = frozenset({ApprovalState.OPEN, ApprovalState.URGENT, ApprovalState.OVERDUE})
 USABLE = frozenset({ApprovalState.GRANTED, ApprovalState.URGENT})
 
 
@@ -115,13 +120,15 @@ class Approval:
     """A request for a second person and what became of it. It covers what it names and nothing else.
 
     objects: ids of points. span: of the content. org_path: the organisation above all the objects. why: the
-    requester's words. expires_at: of the decision still awaited, or of the right to use it.
+    requester's words. expires_at: of the decision still awaited, or of the right to use it. user_path: of the
+    requester's organisation, as it is now. is_aged: it is for content so old that a senior must decide.
     """
 
     id: ApprovalId
     user_id: UserId
     username: str
     user_unit: str
+    user_path: str
     action: Action
     objects: tuple[str, ...]
     org_path: str
@@ -130,6 +137,7 @@ class Approval:
     why: str
     state: ApprovalState
     is_urgent: bool
+    is_aged: bool
     created_at: datetime
     expires_at: datetime
     decided_at: datetime | None = None
@@ -137,12 +145,16 @@ class Approval:
     decision: str = ""
     uses: int = 0
 
-    def covers(self, action: Action, objects: frozenset[str], span: Span, now: datetime) -> bool:
-        """Whether it may be used for exactly this, now."""
+    def covers(
+        self, action: Action, objects: frozenset[str], span: Span, *, purpose: Purpose | None, now: datetime
+    ) -> bool:
+        """Whether it may be used for exactly this, now. purpose: the asker's; another case takes another yes."""
         return (
             self.state in USABLE
             and now < self.expires_at
-            and self.action is action
+            and purpose is not None
+            and self.purpose.is_of(purpose)
+            and self.action is asked_as(action)
             and objects <= frozenset(self.objects)
             and self.span.start <= span.start
             and span.end <= self.span.end
@@ -153,6 +165,10 @@ NEEDS_PURPOSE = frozenset({Action.EXPORT, Action.UNMASK, Action.DELETE})
 NEEDS_PURPOSE_IF_OLD = frozenset({Action.VIEW_PLAYBACK, Action.SNAPSHOT})
 FOUR_EYES = frozenset({Action.EXPORT, Action.UNMASK, Action.DELETE})
 """Of G03, what there is yet."""
+AGED = frozenset({Action.VIEW_PLAYBACK, Action.SNAPSHOT, Action.EXPORT})
+"""What takes a senior's yes where the content is old (G05)."""
+NEVER_URGENT = frozenset({Action.DELETE})
+"""What cannot be made good afterwards."""
 SHORT_ALONE = frozenset({Action.EXPORT})
 """Of those, what an installation may leave to one person where it is short and of the duty window."""
 
@@ -160,11 +176,16 @@ SHORT_ALONE = frozenset({Action.EXPORT})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customs:
     """What the installation has settled. short_clip: clips up to this long, out of the duty window, need no second
-    person; None: they do.
+    person; None: they do. aged: content older than this takes a senior's yes (G05).
     """
 
     duty: timedelta
     short_clip: timedelta | None
+    aged: timedelta
+
+    def is_aged(self, span: Span | None, now: datetime) -> bool:
+        """Whether some of the content is so old."""
+        return span is not None and span.start < to_micros(now - self.aged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,20 +210,30 @@ class Lack(StrEnum):
     CONTENT_PURPOSE = "content_purpose"
     """There is a purpose, and it gives no sight of content."""
     APPROVAL = "approval"
+    SENIOR = "senior"
+    """A second person's who stands above the unit of the one who asks."""
 
 
 def lack(action: Action, because: Because) -> Lack | None:
     """What is missing, or None."""
     duty_starts = to_micros(because.now - because.customs.duty)
     is_old = because.span is not None and because.span.start < duty_starts
-    if action in NEEDS_PURPOSE or (is_old and action in NEEDS_PURPOSE_IF_OLD):
+    is_aged = action in AGED and because.customs.is_aged(because.span, because.now)
+    if action in NEEDS_PURPOSE or is_aged or (is_old and action in NEEDS_PURPOSE_IF_OLD):
         missing = lack_of_purpose(because.purpose, because.now)
         if missing is not None:
             return missing
+    if is_aged and because.approval is None:
+        return Lack.SENIOR
     if action in FOUR_EYES and because.approval is None:
         alone = action in SHORT_ALONE and not is_old and _is_short(because)
         return None if alone else Lack.APPROVAL
     return None
+
+
+def asked_as(action: Action) -> Action:
+    """What a second person is asked for: a still of what may be played is not asked for apart."""
+    return Action.VIEW_PLAYBACK if action is Action.SNAPSHOT else action
 
 
 def lack_of_purpose(purpose: Purpose | None, now: datetime) -> Lack | None:

@@ -44,6 +44,7 @@ from anwang.governance.looks import KEEP_SECONDS, Look, Looks, Redeemed, actor_e
 from anwang.governance.model import (
     ADMINISTRATORS,
     CITY,
+    ENROL,
     SHOWS,
     Actor,
     Decision,
@@ -65,7 +66,7 @@ from anwang.governance.model import (
     within,
 )
 from anwang.governance.oversight.report import Oversight, Report
-from anwang.governance.reasons import FOUR_EYES, Because, Customs, Lack, Purpose, PurposeId, lack
+from anwang.governance.reasons import Because, Customs, Lack, Purpose, PurposeId, lack
 from anwang.governance.rights import Rights, first_grant
 from anwang.governance.scopes import CITY_PATH, EVERYTHING, NOTHING, Grant, Object, Scope, check_path
 from anwang.governance.sharing import store as sharing_store
@@ -104,6 +105,7 @@ SETUP_HOURS = 24
 TOKEN_DAYS = 366
 KNOWN_SOURCE_DAYS = 30
 CONTRACT_DAYS = 366
+ESCORT_AWAY = timedelta(minutes=15)
 FORGET_DAYS = 190
 """Ended sessions are kept for half a year (Cybersecurity Law of the PRC art. 23(3): network logs, six months)."""
 SHORT_CLIP = timedelta(minutes=10)
@@ -144,6 +146,10 @@ class UserChange:
     disabled: bool | None = None
     ends_at: datetime | None = None
     never_ends: bool = False
+    unlink: bool = False
+    """The next one whom the provider vouches for by this name is the account's."""
+    escort: str | None = None
+    """Who accompanies a contractor; "" takes the name away."""
 
 
 @dataclass(slots=True)
@@ -215,7 +221,9 @@ class Governance:
         self._connections: set[_Connection] = set()
         wanted = settings.governance
         self.customs = Customs(
-            duty=timedelta(hours=wanted.duty_hours), short_clip=SHORT_CLIP if wanted.short_clip else None
+            duty=timedelta(hours=wanted.duty_hours),
+            short_clip=SHORT_CLIP if wanted.short_clip else None,
+            aged=timedelta(days=wanted.senior_days),
         )
         self._purposes = Purposes(state=state, clock=clock, most_minutes=wanted.purpose_minutes, write=self._write)
         self._factors = SecondFactors(state=state, clock=clock, sealer=sealer, issuer=f"Anwang {settings.city}")
@@ -235,8 +243,10 @@ class Governance:
             ledger=ledger,
             valid=timedelta(hours=wanted.approval_hours),
             urgent=timedelta(hours=wanted.urgent_hours),
+            customs=self.customs,
             write=self._write,
             suspended=self._put_out,
+            ended=looks.end_approval,
         )
 
     @classmethod
@@ -396,7 +406,19 @@ class Governance:
         if not vouched.is_strong and await self._factors.is_on(account.id):
             self._post(Entry(kind="refused", name=name, terminal=terminal.address, detail="second factor"))
             raise SecondFactorNeeded("your account has a second factor", "sign in with user name, password and code")
+        await self._pin(account, vouched.subject, terminal)
         return await self._begin(account, terminal)
+
+    async def _pin(self, account: User, subject: str, terminal: Terminal) -> None:
+        """An account is for who signed in to it first, whatever names the provider gives to whom. Raises NotFound."""
+        async with self._state.begin() as tx:
+            held = await store.pin_sign_on(tx, account.id, subject)
+        if held != subject:
+            detail = "sign-in by the provider, as somebody else"
+            self._post(Entry(kind="refused", name=account.username, terminal=terminal.address, detail=detail))
+            raise NotFound(
+                "the account of your name here is somebody else's", "a security administrator can unlink it from them"
+            )
 
     async def _second(self, account: User, code: str, source: str, terminal: Terminal) -> None:
         if not await self._factors.is_on(account.id):
@@ -761,8 +783,8 @@ class Governance:
         account = await self.user(actor, user_id)
         if account.id == actor.user_id:
             raise Conflict("your own second factor goes with its code", "use the account page")
-        await self._factors.remove(user_id)
         async with self._state.begin() as tx:
+            await self._factors.drop(tx, user_id)
             ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)
             await self._write(actor, "changed", Action.MANAGE_USERS, [user_id], "second factor removed")
         await self._put_out(user_id, ended)
@@ -822,9 +844,12 @@ class Governance:
         """A token for a program. days: 1..366. only: all that it is good for, None for everything that its account may
         do. of: a service account that the actor manages; None: the actor's own.
 
-        Raises Denied to a token itself, Invalid, NotFound, Conflict (people make their own).
+        Raises Denied to a token itself and to who lacks a second factor, Invalid, NotFound, Conflict (people make their
+        own).
         """
         self._in_person(actor, "make tokens")
+        if actor.must_enrol:  # what the token opens would be open to the password alone
+            raise Denied(*ENROL)
         if not 1 <= days <= TOKEN_DAYS:
             raise Invalid(f"a token lasts 1 to {TOKEN_DAYS} days")
         if only is not None and not only:
@@ -884,6 +909,8 @@ class Governance:
         account, encoded = await self._account(wanted, organisation)
         told = f"made {account.username} as {account.role.value}"
         async with self._state.begin() as tx:
+            if wanted.escort:
+                await self._check_escort(tx, by, wanted.role, wanted.escort)
             await store.add_user(tx, account, encoded)
             await store.put_grants(tx, account.id, [first_grant(account, has_past=wanted.has_past)])
             await self._write(by, "changed", Action.MANAGE_USERS, [account.id], told)
@@ -915,8 +942,51 @@ class Governance:
             ends_at=wanted.ends_at,
             is_service=wanted.is_service,
             is_partner=wanted.is_partner,
+            escort=wanted.escort,
         )
         return account, encoded
+
+    async def _check_escort(self, tx: Tx, actor: Actor | None, role: Role, escort: str) -> None:
+        """Raises Invalid: only a contractor is accompanied, by a person of the house; NotFound."""
+        if role is not Role.CONTRACTOR:
+            raise Invalid("only a contractor is accompanied", "take the name away")
+        found = await store.user(
+            tx, escort, seen_by=EVERYTHING if actor is None else scope_of(actor, Action.MANAGE_USERS)
+        )
+        if found is None:
+            raise _no("user")
+        if found.is_service or found.role is Role.CONTRACTOR:
+            raise Invalid("a contractor is accompanied by a person of the house", "name somebody else")
+
+    async def accompany(self, actor: Actor, action: Action, asked: str) -> None:
+        """A contractor asks for something: written down, word for word, and only while who accompanies them is there
+        (domain.md G20). asked: method and address. Raises Denied, Unavailable.
+        """
+        now = self._clock.now()
+        async with self._state.read() as tx:
+            account = await store.user(tx, actor.user_id, seen_by=EVERYTHING)
+            escort = account.escort if account else ""
+            is_here = bool(escort) and (
+                self._is_here(escort, now - ESCORT_AWAY)
+                or await store.is_here(tx, escort, since=now - ESCORT_AWAY, now=now)
+            )
+        entry = actor_entry(
+            actor, "escorted", action=action.value, detail=asked[:1000], outcome="" if is_here else "nobody is there"
+        )
+        await self._ledger.append(entry)
+        if not escort:
+            raise Denied("nobody is named who accompanies you", "a security administrator names somebody")
+        if not is_here:
+            minutes = round(ESCORT_AWAY.total_seconds() / 60)
+            raise Denied(
+                "who accompanies you is not signed in", f"they must have used the platform in the last {minutes} min"
+            )
+
+    def _is_here(self, user_id: str, since: datetime) -> bool:
+        return any(
+            live.actor.user_id == user_id and live.session.kind is SessionKind.SIGN_IN and live.seen_at >= since
+            for live in self._live.values()
+        )
 
     def _check_end(self, role: Role, ends_at: datetime | None) -> None:
         now = self._clock.now()
@@ -951,6 +1021,10 @@ class Governance:
                 values["suspended"] = ""
         if change.never_ends or change.ends_at is not None:
             values["ends_at"] = change.ends_at
+        if change.unlink:
+            values["sign_on"] = ""
+        if change.escort is not None:
+            values["escort"] = change.escort
         ended: list[tuple[SessionId, bytes]] = []
         async with self._state.begin() as tx:
             account = await self._get(tx, actor, user_id)
@@ -965,9 +1039,13 @@ class Governance:
                 self._check_end(
                     change.role or account.role, None if change.never_ends else change.ends_at or account.ends_at
                 )
-            columns = {name: value if name != "suspended" else None for name, value in differs.items()}
+            if change.escort or (change.role is not None and account.escort):
+                await self._check_escort(tx, actor, change.role or account.role, change.escort or account.escort)
+            columns = {name: None if name in ("suspended", "sign_on") else value for name, value in differs.items()}
+            if "escort" in columns:
+                columns["escort_id"] = columns.pop("escort") or None
             await store.change_user(tx, user_id, **columns)
-            if differs.get("disabled"):
+            if differs.get("disabled") or change.unlink:
                 ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)
             changed = await self._get(tx, actor, user_id)
             await self._regrant(tx, account, changed)
@@ -1152,7 +1230,7 @@ class Governance:
 
     async def _because(self, actor: Actor, action: Action, objects: Sequence[Object], span: Span | None) -> Because:
         because = Because(now=self._clock.now(), customs=self.customs, purpose=actor.purpose, span=span)
-        if action in FOUR_EYES and span is not None and lack(action, because) is Lack.APPROVAL:
+        if span is not None and lack(action, because) in (Lack.APPROVAL, Lack.SENIOR):
             found = await self.approvals.matching(actor, action, [each.id for each in objects], span)
             because = dataclasses.replace(because, approval=found)
         if action in SHOWS:
@@ -1223,10 +1301,19 @@ class Governance:
         )
 
     async def note_handed(
-        self, actor: Actor, action: Action, objects: Sequence[str], detail: str, *, recipient: str, size: int
+        self,
+        actor: Actor,
+        action: Action,
+        objects: Sequence[str],
+        detail: str,
+        *,
+        recipient: str,
+        size: int,
+        why: tuple[str, str, str] | None = None,
     ) -> None:
         """Write that a file is taken away, before its first byte. size: of what is asked for, bytes. recipient: to whom
-        it is given; "": to the actor. Raises Unavailable.
+        it is given; "": to the actor. why: id, kind and case of the purpose that it was made for, instead of the one
+        that the actor has stated. Raises Unavailable.
         """
         entry = actor_entry(
             actor,
@@ -1237,6 +1324,9 @@ class Governance:
             recipient=recipient,
             detail=detail[:1000],
         )
+        if why is not None:
+            purpose, reason, case = why
+            entry = msgspec.structs.replace(entry, purpose=purpose, reason=reason, case=case)
         await self._ledger.append(entry)
 
     async def trail(self, ids: Collection[str], *, since: int, most: int) -> Trail:

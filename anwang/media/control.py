@@ -259,6 +259,10 @@ class Lost(_Message, tag="lost"):
     at_us: int
 
 
+NO_KEY = "no_key"
+"""The kind of an `Odd` at which the device is asked for a key frame."""
+
+
 class Odd(_Message, tag="odd"):
     """Something a person should know about a stream, said once per kind: packets with another SSRC, no PS in them …
 

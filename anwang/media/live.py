@@ -29,6 +29,7 @@ from anwang.kernel.errors import AnwangError, Exhausted, Internal, Unavailable, 
 from anwang.kernel.ids import PlayId, PointId, uuid7
 from anwang.media.children import Child, Children
 from anwang.media.control import (
+    NO_KEY,
     Alive,
     Amend,
     Arm,
@@ -303,6 +304,8 @@ class Streams:
                 feed.trace.step(Step.CONNECTED, message.peer)
             case Odd():
                 feed.trace.notice(message.kind, message.detail)
+                if message.kind == NO_KEY:
+                    self._spawn(self._ask_key_frame(feed))
             case FirstPacket():
                 feed.trace.step(Step.FIRST_PACKET, f"from {message.peer}, SSRC {message.ssrc}")
                 feed.first_packet.set()
@@ -497,10 +500,13 @@ class Streams:
         """Ask for a key frame when none came soon after the first packet."""
         await self._clock.sleep(ASK_KEY_FRAME_SECONDS)
         if feed.stretch is None and feed.ready is None and not feed.over.is_set():
-            try:
-                await self._access.request_key_frame(feed.address)
-            except AnwangError as err:
-                log.debug("no key frame on request", point=feed.point, reason=err.reason)
+            await self._ask_key_frame(feed)
+
+    async def _ask_key_frame(self, feed: Feed) -> None:
+        try:
+            await self._access.request_key_frame(feed.address)
+        except AnwangError as err:
+            log.debug("no key frame on request", point=feed.point, reason=err.reason)
 
     def _ready(self, feed: Feed, message: Ready) -> None:
         again = feed.ready is not None

@@ -42,8 +42,12 @@ ROOMS = {
 RESTRICTED = "restricted"
 """The layer of the base map that holds areas with secrets; it is never drawn. Its class is the distance in metres."""
 _ROOM = re.compile("|".join(ROOMS))
-_BESIDE = re.compile("外|门|口|走廊|通道|过道|楼|区|部|院|周边|附近|前|旁|对面|侧|路|街|厅|电梯")
-"""Behind the word for a room: the point stands beside it, not in it."""
+_BESIDE = re.compile(
+    "(?<=宿舍)区|(?<=客房)部|"
+    "[室间的之第主正大东南西北左右后0-9一二三四五六七八九十A-Za-z号栋幢座层 ]*"
+    "(?:外|门|口|走廊|通道|过道|楼|院|周边|附近|前|旁|对面|侧|路|街|厅|电梯)"
+)
+"""Right behind the word for a room, which side or number apart: the point stands beside it, not in it."""
 MOST_BUFFER_M = 5000.0
 _DEGREE_M = 111_000.0
 _SEES = frozenset({PointKind.CAMERA, PointKind.CHECKPOINT, PointKind.WATCHTOWER})
@@ -51,7 +55,7 @@ _SEES = frozenset({PointKind.CAMERA, PointKind.CHECKPOINT, PointKind.WATCHTOWER}
 
 def room_named(text: str) -> str:
     """The forbidden room that a name or an address means; "" where it means none."""
-    return next((ROOMS[one[0]] for one in _ROOM.finditer(text) if not _BESIDE.search(text, one.end())), "")
+    return next((ROOMS[one[0]] for one in _ROOM.finditer(text) if not _BESIDE.match(text, one.end())), "")
 
 
 def buffer_of(text: str) -> float:

@@ -201,6 +201,9 @@ class Governance(Section, frozen=True):
     short_clip: Annotated[
         bool, Meta(description="clips of at most ten minutes, out of the duty hours, need no second person")
     ] = False
+    senior_days: Annotated[
+        Count, Meta(description="content older than so many days is looked at only with the yes of a unit above")
+    ] = 90
     purpose_minutes: Annotated[Count, Meta(description="the longest a purpose may last")] = 720
     approval_hours: Annotated[
         Positive, Meta(description="a request waits so long for its decision, and may be used so long after it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from anwang.governance import (
     UserChange,
     Wanted,
 )
-from anwang.governance.reasons import NEXT, Step, after
+from anwang.governance.reasons import AWAITED, NEXT, Step, after
 from anwang.kernel.errors import ApprovalNeeded, Conflict, Denied, Invalid, NotFound, PurposeNeeded, Unauthenticated
 from anwang.kernel.times import Span, to_micros
 from anwang.runtime.clock import FakeClock
@@ -341,6 +342,94 @@ async def test_g04_an_urgent_look_that_nobody_made_good_suspends_the_account(
     lifted = await governance.change_user(security, operator.user_id, UserChange(disabled=False))
     assert not lifted.suspended
     await token_of(governance, "operator.one")
+
+
+async def test_a_refusal_ends_what_was_opened_in_urgency(governance: Governance, clock: FakeClock) -> None:
+    token = await token_of(governance, "operator.one")
+    operator = await with_purpose(governance, await governance.actor(token))
+    officer = await actor_of(governance, "officer.one")
+    bare = Wanted(action=Action.UNMASK, objects=[NORTH], span=ago(clock, -1, 60), why="x", is_urgent=True)
+    clip = await governance.approvals.ask(operator, wanted(ago(clock, 40), urgent=True))
+    live = await governance.approvals.ask(operator, dataclasses.replace(bare, span=ago(clock, 1, 600)))
+    exported = await governance.open_look(operator, Action.EXPORT, [NORTH], span=ago(clock, 40))
+    unmasked = await governance.open_look(operator, Action.VIEW_LIVE, [NORTH])
+    assert not unmasked.masked
+    await governance.approvals.decide(officer, live.id, yes=False, reason="no need")
+    governance.serve_look(exported.id, 1)
+    with pytest.raises(Denied):
+        governance.serve_look(unmasked.id, 1)
+    await governance.approvals.decide(officer, clip.id, yes=False, reason="no need")
+    with pytest.raises(Denied):
+        governance.serve_look(exported.id, 1)
+    assert [row.outcome for row in await rows(governance, "closed")] == ["approval refused"] * 2
+
+
+async def test_g04_what_cannot_be_made_good_is_never_urgent(governance: Governance, clock: FakeClock) -> None:
+    officer = await with_purpose(governance, await actor_of(governance, "officer.one"))
+    deletion = Wanted(action=Action.DELETE, objects=[NORTH], span=ago(clock, 40), why="x", is_urgent=True)
+    with pytest.raises(Invalid, match="cannot be made good"):
+        await governance.approvals.ask(officer, deletion)
+    await governance.approvals.ask(officer, dataclasses.replace(deletion, is_urgent=False))
+
+
+async def test_g03_a_yes_for_one_case_is_none_for_another(governance: Governance, clock: FakeClock) -> None:
+    operator = await with_purpose(governance, await actor_of(governance, "operator.one"))
+    assert operator.purpose is not None
+    span = ago(clock, 40)
+    asked = await governance.approvals.ask(operator, wanted(span))
+    await governance.approvals.decide(await actor_of(governance, "officer.one"), asked.id, yes=True, reason="")
+    other = await with_purpose(governance, operator, PurposeKind.TRAFFIC)
+    with pytest.raises(ApprovalNeeded):
+        await opens(governance, other, Action.EXPORT, span)
+    again = await with_purpose(governance, operator)  # the same case, opened anew
+    assert again.purpose is not None and again.purpose.id != operator.purpose.id
+    await opens(governance, again, Action.EXPORT, span)
+
+
+async def test_g05_old_content_takes_the_yes_of_a_unit_above(governance: Governance, clock: FakeClock) -> None:
+    security = await actor_of(governance, "security_administrator.one")
+    for name, role in (
+        ("north.officer", Role.OFFICER),
+        ("north.operator", Role.OPERATOR),
+        ("north.other", Role.OFFICER),
+    ):
+        await governance.create_user(security, dataclasses.replace(account(name, role, "north"), has_past=True))
+    operator = await with_purpose(governance, await actor_of(governance, "north.operator"))
+    young, old = ago(clock, 24 * 90), ago(clock, 24 * 90 + 1)
+    await opens(governance, operator, Action.VIEW_PLAYBACK, young)
+    for action in (Action.VIEW_PLAYBACK, Action.SNAPSHOT):
+        with pytest.raises(ApprovalNeeded, match="senior"):
+            await opens(governance, operator, action, old)
+    assert {row.outcome for row in await rows(governance, "denied")} == {"no senior"}
+
+    def playing(span: Span) -> Wanted:
+        return Wanted(action=Action.VIEW_PLAYBACK, objects=[NORTH], span=span, why="old case", is_urgent=False)
+
+    with pytest.raises(Invalid, match="needs no second person"):
+        await governance.approvals.ask(operator, playing(young))
+    asked = await governance.approvals.ask(operator, playing(old))
+    assert asked.is_aged
+    north, city = await actor_of(governance, "north.officer"), await actor_of(governance, "officer.one")
+    assert not governance.approvals.may_decide(north, asked) and governance.approvals.may_decide(city, asked)
+    for who, inbox in ((north, []), (city, [asked.id]), (operator, [])):
+        page = await governance.approvals.page(who, states=AWAITED, cursor="", limit=10, is_inbox=True)
+        assert [each.id for each in page.items] == inbox
+    with pytest.raises(Denied, match="senior"):
+        await governance.approvals.decide(north, asked.id, yes=True, reason="")
+    await governance.approvals.decide(city, asked.id, yes=True, reason="")
+    for action in (Action.VIEW_PLAYBACK, Action.SNAPSHOT):  # a still of what may be played is not asked for apart
+        await opens(governance, operator, action, old)
+    with pytest.raises(ApprovalNeeded):
+        await opens(governance, operator, Action.VIEW_PLAYBACK, old, NORTH_2)
+    # a clip of a district's officer, too: another officer of the district is not enough
+    officer = await with_purpose(governance, north)
+    clip = await governance.approvals.ask(officer, wanted(old))
+    with pytest.raises(Denied, match="senior"):
+        await governance.approvals.decide(await actor_of(governance, "north.other"), clip.id, yes=True, reason="")
+    # above the city there is nobody: another of the city decides
+    own = await governance.approvals.ask(await with_purpose(governance, city), wanted(old))
+    await governance.create_user(security, account("officer.two", Role.OFFICER))
+    await governance.approvals.decide(await actor_of(governance, "officer.two"), own.id, yes=True, reason="")
 
 
 def test_the_table_of_states_has_no_way_back() -> None:

@@ -236,15 +236,20 @@ def test_a_rotated_key_seals_all_secrets(city: Path, capsys: pytest.CaptureFixtu
     assert status(["ledger", "verify", "--config", str(city)]) == 0  # the old key named its heir
 
 
-def test_a_changed_ledger_is_found(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_ledger_is_found(city: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["ledger", "verify", "--config", str(city)]) == 0
-    assert "sound" in capsys.readouterr().out
+    sound = capsys.readouterr().out
+    assert sound.endswith("sound\n")
+    elsewhere = configure(tmp_path / "elsewhere")
+    assert status(["ledger", "verify", "--config", str(elsewhere), "--data", str(city.parent / "data")]) == 0
+    assert capsys.readouterr().out == sound
     file = next((city.parent / "data" / "ledger").rglob("*.ledger"))
     data = bytearray(file.read_bytes())
     data[-10] ^= 1
     file.write_bytes(data)
-    assert status(["ledger", "verify", "--config", str(city)]) == 1
-    assert "faults" in capsys.readouterr().out
+    assert status(["ledger", "verify", "--config", str(city), "--data", str(city.parent / "data")]) == 1
+    told = capsys.readouterr().out
+    assert re.search(rf"✗ main-1 {file.name} row \d+: the hash does not fit", told) and told.endswith("1 faults\n")
 
 
 def test_anchors_are_copied_and_verified_against(

@@ -11,7 +11,7 @@ import pytest
 from anwang.governance import Action, Actor, Governance, Object
 from anwang.governance.factors.store import second_factors
 from anwang.governance.factors.totp import STEP_SECONDS, code_of
-from anwang.kernel.errors import Conflict, Denied, Exhausted, NotFound, SecondFactorNeeded, Unauthenticated
+from anwang.kernel.errors import Conflict, Denied, Exhausted, NotFound, SecondFactorNeeded, Unauthenticated, Unavailable
 from anwang.runtime.clock import FakeClock
 from anwang.runtime.settings import Governance as Rules
 from anwang.stores.state import State
@@ -32,6 +32,10 @@ async def governance(state: State, tmp_path: Path, clock: FakeClock) -> AsyncIte
 
 def code(secret: str, clock: FakeClock, off: int = 0) -> str:
     return code_of(secret, int(clock.now().timestamp() // STEP_SECONDS) + off)
+
+
+async def _cannot(*_: object) -> None:
+    raise Unavailable("the disk is full")
 
 
 async def with_app(governance: Governance, clock: FakeClock, who: str = "operator.one") -> tuple[Actor, str]:
@@ -108,6 +112,12 @@ async def test_it_is_removed_with_a_code_or_by_a_security_administrator(
     security = await actor_of(governance, "security_administrator.one")
     with pytest.raises(Conflict):
         await governance.reset_factor(security, security.user_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(governance.ledger, "append", _cannot)
+        with pytest.raises(Unavailable):
+            await governance.reset_factor(security, actor.user_id)
+    with pytest.raises(SecondFactorNeeded):  # what cannot be written is not done
+        await token_of(governance, "operator.one")
     await governance.reset_factor(security, actor.user_id)
     with pytest.raises(NotFound):
         await governance.reset_factor(security, actor.user_id)
@@ -124,10 +134,13 @@ async def test_who_must_have_one_can_do_nothing_before(state: State, tmp_path: P
         with pytest.raises(Denied, match="second factor"):
             governance.scope(actor, Action.READ_POINTS)
         governance.scope(actor, Action.OWN_ACCOUNT)
+        with pytest.raises(Denied, match="second factor"):  # the password alone would open everything with it
+            await governance.make_token(actor, name="cron", days=1, terminal=HERE)
         made = await governance.begin_factor(actor)
         await governance.confirm_factor(actor, code(made.secret, clock))
         actor = await governance.actor(token)
         await governance.open_look(actor, Action.VIEW_LIVE, [NORTH])
+        await governance.make_token(actor, name="cron", days=1, terminal=HERE)
         with pytest.raises(Denied, match="wants a second factor"):
             await governance.remove_factor(actor, code(made.secret, clock, 1))
     async with governed(state, tmp_path, clock, rules=Rules(second_factor="administrators")) as governance:

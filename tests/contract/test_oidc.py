@@ -40,6 +40,7 @@ PEOPLE = [
     User(sub="3", claims={"preferred_username": "viewer.one", "amr": ["pwd", "otp"]}),
     User(sub="4", claims={"email": "no-name@example.org"}),
     User(sub="5", claims={"preferred_username": "bridge"}),
+    User(sub="6", claims={"preferred_username": "operator.one"}),
 ]
 
 
@@ -130,6 +131,23 @@ async def test_a_second_factor_is_not_gone_round(governance: Governance, tmp_pat
     async with build_test_app(governance, tmp_path, routers=[routes.router]) as app, browser(app) as ours:
         assert await go(app, ours, "1") == "/login?failed=second_factor_needed"
         assert await go(app, ours, "3") == "/wall", "the provider asked for more than a password"
+
+
+async def test_a_name_that_is_given_to_somebody_else_opens_nothing(governance: Governance, tmp_path: Path) -> None:
+    admin = await actor_of(governance, "security_administrator.one")
+    who = (await actor_of(governance, "operator.one")).user_id
+    async with build_test_app(governance, tmp_path, routers=[routes.router]) as app:
+        async with browser(app) as ours:
+            assert await go(app, ours, "1") == "/wall"
+        assert (await governance.user(admin, who)).sign_on.endswith(" 1")
+        async with browser(app) as theirs:
+            assert await go(app, theirs, "6") == "/login?failed=not_found"
+            assert await go(app, theirs, "1") == "/wall", "whose it is can go on"
+        await governance.change_user(admin, who, UserChange(unlink=True))
+        assert not (await governance.user(admin, who)).sign_on
+        async with browser(app) as theirs:
+            assert await go(app, theirs, "6") == "/wall"
+            assert await go(app, theirs, "1") == "/login?failed=not_found"
 
 
 @pytest.mark.parametrize("next", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\nb"])

@@ -50,6 +50,7 @@ __all__ = ["clock"]
 
 POINT, FAR = PointId("0198a0de-0000-7000-8000-000000000001"), PointId("0198a0de-0000-7000-8000-000000000002")
 COPY, UNDONE = "0198a0de-0000-7000-8000-00000000000c", "0198a0de-0000-7000-8000-00000000000d"
+FOREIGN, LONGER = "0198a0de-0000-7000-8000-00000000000e", "0198a0de-0000-7000-8000-00000000000f"
 OLD_KEY, NEW_KEY = MasterKey(b"old!", b"o" * 32), MasterKey(b"new!", b"n" * 32)
 ASKER = Asker("张三（合成）", "13800000000")
 
@@ -57,11 +58,16 @@ ASKER = Asker("张三（合成）", "13800000000")
 class Shelf:
     """Export packages."""
 
-    async def redacted(self, actor: Actor, export_id: str) -> bool:
+    async def redacted(self, actor: Actor, export_id: str) -> Sequence[tuple[str, Span]] | None:
         """See Packages."""
-        if export_id not in (COPY, UNDONE):
+        if export_id not in (COPY, UNDONE, FOREIGN, LONGER):
             raise NotFound("there is no such export")
-        return export_id == COPY
+        span = place().span
+        return {
+            COPY: [(POINT, span)],
+            FOREIGN: [(POINT, span), (FAR, span)],
+            LONGER: [(POINT, Span(span.start, span.end + 1))],
+        }.get(export_id)
 
 
 async def owned(points: Sequence[PointId]) -> dict[PointId, Object]:
@@ -202,6 +208,9 @@ async def test_g14_from_its_day_to_the_handing_over(
         await requests.propose(officer, made.id, export_id=UNDONE, how="当面")
     with pytest.raises(NotFound):
         await requests.propose(officer, made.id, export_id="another", how="当面")
+    for export_id in (FOREIGN, LONGER):
+        with pytest.raises(Conflict, match="not looked through for this request"):
+            await requests.propose(officer, made.id, export_id=export_id, how="当面")
     done = await requests.propose(officer, made.id, export_id=COPY, how="当面交付光盘")
     assert (done.state, done.export_id, done.proposed_by) == (RequestState.PROPOSED, COPY, "north.officer")
     leader = await actor_of(governance, "north.leader")

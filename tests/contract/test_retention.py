@@ -153,7 +153,7 @@ async def test_g10_a_kind_has_its_own_rule_and_a_video_system_its_promise(
     }  # fmt: skip
     span = Span(to_micros(clock.now() - DAY * 50), to_micros(clock.now() - DAY * 40))
     with pytest.raises(Invalid, match="before 60 days"):
-        await engine.delete_early(places[PointId("a")], span, Sign(by="x", second="y", approval="z", why="w"))
+        await engine.delete_early(places[PointId("a")], span, Sign(actor=None, second="y", approval="z", why="w"))
     with pytest.raises(Invalid, match="checkpoint is 7"):
         Rules.of(RetentionSettings(kind_days={"checkpoint": 7}))
 
@@ -348,7 +348,9 @@ async def test_g11_nothing_is_deleted_early_without_a_second_person(
     }
     rows = await rows_of(governance)
     (deleted,) = [row for row in rows if row.kind == "deleted"]
-    assert (deleted.approval, deleted.name) == (proof["approval"], "officer.one")
+    assert (deleted.approval, deleted.name, deleted.user) == (proof["approval"], "officer.one", officer.user_id)
+    assert (deleted.case, deleted.unit, deleted.role) == ("A9901010000002026110001", "安澜市", "officer")
+    assert deleted.terminal
     assert proof["digest"] in deleted.detail
     (opened,) = [row for row in rows if row.kind == "opened" and row.action == "delete"]
     (closed,) = [row for row in rows if row.kind == "closed" and row.action == "delete"]

@@ -112,6 +112,7 @@ def build_router(
     ) -> Response:
         """The kept messages as a capture file."""
         found = await device_of(actor, device_id)
+        await governance.note_export(actor, Action.ADOPT, f"messages of device {found.device_id}")
         data = pcap(gateway.capture.messages(found.device_id, q))
         name = f'attachment; filename="{found.device_id}.pcap"'
         return Response(data, media_type="application/vnd.tcpdump.pcap", headers={"content-disposition": name})

@@ -1,7 +1,9 @@
 """Use cases on approvals: a second person's yes to what the first one asks for, and to nothing else (G03, G04).
 
-Who may decide: whoever holds `approve` over the organisation above all the objects, and is not who asked. An urgent
-request may be used at once and must be decided within its time; when it is not, the account is suspended.
+Who may decide: whoever holds `approve` over the organisation above all the objects, and is not who asked. About old
+content (G05) a senior decides: somebody of an organisation above the requester's, or of the city itself, above which
+there is none. An urgent request may be used at once and must be decided within its time; when it is not, the account is
+suspended. A refusal ends what was opened with it.
 """
 
 from __future__ import annotations
@@ -16,8 +18,22 @@ from anwang.governance.cases import store
 from anwang.governance.cases.purposes import Write
 from anwang.governance.ledger import Entry, Ledger
 from anwang.governance.model import Actor, Page, decide, scope_of
-from anwang.governance.reasons import FOUR_EYES, NEXT, Approval, ApprovalId, ApprovalState, Step, after, lack_of_purpose
-from anwang.governance.scopes import NOTHING, Object, Scope, above
+from anwang.governance.reasons import (
+    AGED,
+    AWAITED,
+    FOUR_EYES,
+    NEVER_URGENT,
+    NEXT,
+    Approval,
+    ApprovalId,
+    ApprovalState,
+    Customs,
+    Step,
+    after,
+    asked_as,
+    lack_of_purpose,
+)
+from anwang.governance.scopes import CITY_PATH, NOTHING, Object, Scope, above
 from anwang.governance.words import one_line
 from anwang.kernel.errors import Conflict, Denied, Invalid, NotFound, PurposeNeeded
 from anwang.kernel.ids import SessionId, UserId, uuid7
@@ -50,7 +66,7 @@ class Wanted:
 class Approvals:
     """valid: how long a request waits and its approval may be used. urgent: until an urgent one must be made good.
 
-    suspended: called with the account whose sessions end.
+    suspended: called with the account whose sessions end. ended: called with what may no longer be used.
     """
 
     state: State
@@ -58,20 +74,25 @@ class Approvals:
     ledger: Ledger
     valid: timedelta
     urgent: timedelta
+    customs: Customs
     write: Write
     suspended: Callable[[UserId, Sequence[tuple[SessionId, bytes]]], Awaitable[None]]
+    ended: Callable[[ApprovalId], Awaitable[None]]
 
     async def ask(self, actor: Actor, wanted: Wanted) -> Approval:
         """Ask for a second person. Raises Invalid, NotFound, Denied, PurposeNeeded, Unavailable."""
-        if wanted.action not in FOUR_EYES:
+        now = self.clock.now()
+        is_aged = wanted.action in AGED and self.customs.is_aged(wanted.span, now)
+        if wanted.action not in FOUR_EYES and not (is_aged and wanted.action is asked_as(wanted.action)):
             names = ", ".join(sorted(FOUR_EYES))
             raise Invalid(f"{wanted.action.value!r} needs no second person", f"ask for one of: {names}")
+        if wanted.is_urgent and wanted.action in NEVER_URGENT:
+            raise Invalid("what is deleted cannot be made good afterwards", "wait for the second person")
         objects = {each.id: each for each in wanted.objects}
         if not 1 <= len(objects) <= MOST_OBJECTS:
             raise Invalid(f"an approval is for 1 to {MOST_OBJECTS} points", "ask for them in parts")
         if not 0 < wanted.span.end - wanted.span.start <= LONGEST_US:
             raise Invalid("an approval is for footage of at most 31 days", "ask for it in parts")
-        now = self.clock.now()
         for each in objects.values():
             decide(actor, wanted.action, each, now=now, span=wanted.span).enforce()
         purpose = actor.purpose
@@ -82,6 +103,7 @@ class Approvals:
             user_id=actor.user_id,
             username=actor.username,
             user_unit=actor.org_name,
+            user_path=actor.org_path,
             action=wanted.action,
             objects=tuple(objects),
             org_path=above([each.org_path for each in objects.values()]),
@@ -90,6 +112,7 @@ class Approvals:
             why=one_line(wanted.why, "the reason", most=500),
             state=ApprovalState.URGENT if wanted.is_urgent else ApprovalState.OPEN,
             is_urgent=wanted.is_urgent,
+            is_aged=is_aged,
             created_at=now,
             expires_at=now + (self.urgent if wanted.is_urgent else self.valid),
         )
@@ -113,6 +136,10 @@ class Approvals:
                 raise _unknown()
             if found.user_id == actor.user_id:
                 raise Denied("nobody approves what they asked for themselves", "another person must decide")
+            if found.is_aged and not _is_senior(actor, found):
+                raise Denied(
+                    "a senior decides about content as old as this", "it takes somebody of a unit above theirs"
+                )
             if found.state in (ApprovalState.OPEN, ApprovalState.URGENT) and now >= found.expires_at:
                 raise Conflict("this request's time has run out", "it can be asked for again")
             changed = replace(
@@ -126,6 +153,8 @@ class Approvals:
             await store.save_approval(tx, changed)
             told = f"{'approved' if yes else 'refused'} {found.action} for {found.username}: {said}".rstrip(": ")
             await self.write(actor, "approval", found.action, (found.id, *found.objects), told)
+        if not yes:
+            await self.ended(found.id)
         return changed
 
     async def withdraw(self, actor: Actor, approval_id: str) -> Approval:
@@ -147,26 +176,43 @@ class Approvals:
             raise _unknown()
         return found
 
-    async def page(self, actor: Actor, *, states: Collection[ApprovalState], cursor: str, limit: int) -> Page[Approval]:
-        """One's own and those that the actor may decide, latest first."""
+    async def page(
+        self,
+        actor: Actor,
+        *,
+        states: Collection[ApprovalState],
+        cursor: str,
+        limit: int,
+        is_inbox: bool = False,
+    ) -> Page[Approval]:
+        """One's own and those of units whose requests the actor decides, latest first. is_inbox: only those that the
+        actor can decide.
+        """
         async with self.state.read() as tx:
             found = await store.approvals_page(
-                tx, seen_by=_decides(actor), user_id=actor.user_id, states=states, before=cursor, limit=limit + 1
+                tx,
+                seen_by=_decides(actor),
+                user_id=actor.user_id,
+                states=states,
+                before=cursor,
+                limit=limit + 1,
+                senior_path=actor.org_path if is_inbox else None,
             )
         return Page.cut(found, limit, lambda each: each.id)
 
     def may_decide(self, actor: Actor, one: Approval) -> bool:
         """Whether the actor can be the second person, now."""
-        is_waiting = one.state in (ApprovalState.OPEN, ApprovalState.URGENT, ApprovalState.OVERDUE)
-        return is_waiting and one.user_id != actor.user_id and _decides(actor).covers_path(one.org_path)
+        is_fit = one.user_id != actor.user_id and (not one.is_aged or _is_senior(actor, one))
+        return one.state in AWAITED and is_fit and _decides(actor).covers_path(one.org_path)
 
     async def matching(self, actor: Actor, action: Action, objects: Collection[str], span: Span) -> Approval | None:
         """What the actor may use for exactly this."""
         now = self.clock.now()
         async with self.state.read() as tx:
-            found = await store.usable(tx, actor.user_id, action, now)
+            found = await store.usable(tx, actor.user_id, asked_as(action), now)
         asked = frozenset(objects)
-        return next((each for each in found if each.covers(action, asked, span, now)), None)
+        fit = (each for each in found if each.covers(action, asked, span, purpose=actor.purpose, now=now))
+        return next(fit, None)
 
     async def count_use(self, approval: Approval) -> None:
         """A look was opened with it."""
@@ -207,6 +253,11 @@ def _suspension(approval: Approval) -> Entry:
         approval=approval.id,
         detail=f"suspended {approval.username}: {OVERDUE}",
     )
+
+
+def _is_senior(actor: Actor, one: Approval) -> bool:
+    is_above = one.user_path != actor.org_path and one.user_path.startswith(actor.org_path)
+    return is_above or actor.org_path == CITY_PATH
 
 
 def _decides(actor: Actor) -> Scope:

@@ -16,8 +16,10 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -25,7 +27,7 @@ from sqlalchemy import (
 
 from anwang.governance.actions import Action
 from anwang.governance.reasons import USABLE, Approval, ApprovalId, ApprovalState, Purpose, PurposeId, PurposeKind
-from anwang.governance.scopes import Scope
+from anwang.governance.scopes import CITY_PATH, Scope
 from anwang.governance.store import users
 from anwang.kernel.ids import UserId
 from anwang.kernel.times import Span, from_micros, to_micros
@@ -61,6 +63,7 @@ approvals = Table(
     Column("why", Text, nullable=False),
     Column("state", Text, nullable=False),  # reasons.ApprovalState
     Column("is_urgent", Boolean, nullable=False),
+    Column("is_aged", Boolean, nullable=False, server_default="0"),  # the content is so old that a senior decides
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),  # of the wait for a decision, or of the right to use it
     Column("decided_at", Moment),  # NULL: not decided
@@ -145,6 +148,7 @@ async def add_approval(tx: Tx, one: Approval) -> None:
             why=one.why,
             state=one.state.value,
             is_urgent=one.is_urgent,
+            is_aged=one.is_aged,
             created_at=one.created_at,
             expires_at=one.expires_at,
             decision=one.decision,
@@ -155,7 +159,11 @@ async def add_approval(tx: Tx, one: Approval) -> None:
 
 def _with_purpose() -> Select[Any]:
     names = [column.label(f"purpose_{column.name}") for column in purposes.c if column.name != "id"]
-    return select(approvals, *names).join(purposes, purposes.c.id == approvals.c.purpose_id)
+    return (
+        select(approvals, users.c.org_path.label("user_path"), *names)
+        .join(purposes, purposes.c.id == approvals.c.purpose_id)
+        .join(users, users.c.id == approvals.c.user_id)
+    )
 
 
 def _approval(row: Row[Any]) -> Approval:
@@ -164,6 +172,7 @@ def _approval(row: Row[Any]) -> Approval:
         user_id=UserId(row.user_id),
         username=row.username,
         user_unit=row.user_unit,
+        user_path=row.user_path,
         action=Action(row.action),
         objects=tuple(row.objects),
         org_path=row.org_path,
@@ -172,6 +181,7 @@ def _approval(row: Row[Any]) -> Approval:
         why=row.why,
         state=ApprovalState(row.state),
         is_urgent=row.is_urgent,
+        is_aged=row.is_aged,
         created_at=row.created_at,
         expires_at=row.expires_at,
         decided_at=row.decided_at,
@@ -191,10 +201,26 @@ async def approval(tx: Tx, approval_id: str, *, seen_by: Scope, user_id: str, lo
 
 
 async def approvals_page(
-    tx: Tx, *, seen_by: Scope, user_id: str, states: Collection[ApprovalState], before: str, limit: int
+    tx: Tx,
+    *,
+    seen_by: Scope,
+    user_id: str,
+    states: Collection[ApprovalState],
+    before: str,
+    limit: int,
+    senior_path: str | None = None,
 ) -> list[Approval]:
-    """That person's own and those within the scope, latest first, before that id. states: empty for all."""
-    found = _with_purpose().where(or_(approvals.c.user_id == user_id, seen_by.where(approvals.c.org_path)))
+    """That person's own and those within the scope, latest first, before that id. states: empty for all. senior_path:
+    not their own, and of those about old content only the ones of units below this path.
+    """
+    is_own, is_seen = approvals.c.user_id == user_id, seen_by.where(approvals.c.org_path)
+    if senior_path is None:
+        found = _with_purpose().where(or_(is_own, is_seen))
+    else:
+        is_below = and_(users.c.org_path != senior_path, users.c.org_path.startswith(senior_path, autoescape=True))
+        found = _with_purpose().where(not_(is_own), is_seen)
+        if senior_path != CITY_PATH:
+            found = found.where(or_(not_(approvals.c.is_aged), is_below))
     if states:
         found = found.where(approvals.c.state.in_([state.value for state in states]))
     if before:

@@ -10,7 +10,7 @@ from anwang.kernel.errors import Conflict, Denied, NotFound
 from anwang.kernel.ids import UserId
 from anwang.runtime.clock import Clock
 from anwang.runtime.secrets import Sealer
-from anwang.stores.state import State, sealed
+from anwang.stores.state import State, Tx, sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,12 @@ class SecondFactors:
     async def remove(self, user_id: UserId) -> None:
         """It is not asked for any more. Raises NotFound."""
         async with self.state.begin() as tx:
-            if not await store.drop(tx, user_id):
-                raise NotFound("this account has no second factor")
+            await self.drop(tx, user_id)
+
+    async def drop(self, tx: Tx, user_id: UserId) -> None:
+        """`remove`, with what else the transaction does. Raises NotFound."""
+        if not await store.drop(tx, user_id):
+            raise NotFound("this account has no second factor")
 
     async def _use(
         self, user_id: UserId, known: store.Factor, code: str, *, first: Callable[[], Awaitable[None]] | None

@@ -13,7 +13,7 @@ from anwang.governance.actions import Action
 from anwang.governance.cases.approvals import MOST_OBJECTS, Wanted
 from anwang.governance.http import Cursor, Limit, NamedDto, PurposeDto, Shape, allow, governance_of
 from anwang.governance.model import Actor
-from anwang.governance.reasons import Approval, ApprovalState, PurposeKind
+from anwang.governance.reasons import AWAITED, Approval, ApprovalState, PurposeKind
 from anwang.governance.scopes import Object, Owned
 from anwang.governance.service import Governance
 from anwang.kernel.errors import Invalid, NotFound
@@ -57,7 +57,8 @@ class NewApprovalDto(Shape):
 class ApprovalDto(Shape):
     """A request and what became of it. mine: the reader asked for it. may_decide: the reader can be the second person.
 
-    expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it.
+    expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it. senior: the
+    content is so old that somebody of a unit above decides.
     """
 
     id: str
@@ -71,6 +72,7 @@ class ApprovalDto(Shape):
     reason: str
     state: ApprovalState
     urgent: bool
+    senior: bool
     created_at: datetime
     expires_at: datetime
     decided_at: datetime | None
@@ -145,6 +147,7 @@ def _dto(actor: Actor, governance: Governance, one: Approval, known: Names) -> A
         reason=one.why,
         state=one.state,
         urgent=one.is_urgent,
+        senior=one.is_aged,
         created_at=one.created_at,
         expires_at=one.expires_at,
         decided_at=one.decided_at,
@@ -181,11 +184,13 @@ def _add_approvals(router: APIRouter, owned: Owned) -> None:
         actor: Asker,
         governance: Service,
         state: Annotated[list[ApprovalState] | None, Query()] = None,
+        inbox: Annotated[bool, Query(description="only what waits for a decision that one can make")] = False,
         cursor: Cursor = "",
         limit: Limit = 50,
     ) -> ApprovalsDto:
         """One's own requests and those one may decide, latest first."""
-        page = await governance.approvals.page(actor, states=state or [], cursor=cursor, limit=limit)
+        states = AWAITED if inbox else state or []
+        page = await governance.approvals.page(actor, states=states, cursor=cursor, limit=limit, is_inbox=inbox)
         names = await owned(list({PointId(point) for each in page.items for point in each.objects}))
         return ApprovalsDto(items=[_dto(actor, governance, each, names) for each in page.items], next=page.next)
 

@@ -172,7 +172,7 @@ def _add_deletions(router: APIRouter, engine: Engine) -> None:
                 point,
                 span,
                 Sign(
-                    by=actor.username,
+                    actor=actor,
                     second=agreed.decided_by if agreed else "",
                     approval=agreed.id if agreed else "",
                     why=why,

@@ -14,9 +14,10 @@ from anwang.governance.cases import store as cases
 from anwang.governance.oversight import store
 from anwang.governance.reasons import ApprovalState
 from anwang.governance.requests import store as requests
+from anwang.governance.retention import store as retention
 from anwang.governance.scopes import Scope
 from anwang.kernel.errors import Unavailable
-from anwang.kernel.times import Span
+from anwang.kernel.times import Span, civil_day, from_micros
 from anwang.stores.series import Series
 from anwang.stores.state import State
 
@@ -53,7 +54,8 @@ class Report:
     """A month. tables: looks by action, kind of purpose and unit; refusals of looks by action and why; uses of lists
     and maps; deletions of what was too old; events by kind of row; requests for a second person by action, what became
     of them, and urgent or not; urgent looks by what became of them; anomalies by rule and what auditors found; breaches
-    of personal information by how far they are; what people brought, requests to see recordings and complaints, by what
+    of personal information by how far they are; points whose recordings were kept too long, too short or deleted too
+    early, by which; what people brought, requests to see recordings and complaints, by what
     became of it. waiting: rows of the ledger that are not counted yet.
     """
 
@@ -107,12 +109,15 @@ class Oversight:
             unusual = await store.count(tx, seen_by=scope, span=span)
             lost = await breaches.count(tx, seen_by=scope, span=span)
             brought = await requests.counts(tx, seen_by=scope, span=span)
+            days = [civil_day(from_micros(at)) for at in (span.start, span.end)]
+            kept = await retention.breaches(tx, *days, seen_by=scope)
         urgent: dict[tuple[str, ...], int] = {}
         for (_, state, kind), count in found.items():
             if kind == "urgent" and state in URGENT:
                 became = (URGENT[ApprovalState(state)],)
                 urgent[became] = urgent.get(became, 0) + count
         counted = {"requests": found, "urgent": urgent, "anomalies": unusual, "breaches": lost, "brought": brought}
+        counted["retention"] = kept
         tables |= {
             name: _ordered(Cell(names, count) for names, count in cells.items()) for name, cells in counted.items()
         }

@@ -39,7 +39,7 @@ from anwang.governance.scopes import Object
 from anwang.governance.words import one_line
 from anwang.kernel.errors import Conflict, Denied, Invalid, NotFound
 from anwang.kernel.ids import OrgId, PointId, uuid7
-from anwang.kernel.times import civil_day
+from anwang.kernel.times import Span, civil_day
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.runtime.secrets import Sealer
@@ -60,8 +60,10 @@ Owned = Callable[[Sequence[PointId]], Awaitable[dict[PointId, Object]]]
 class Packages(Protocol):
     """What is known of export packages; `media` fulfils it."""
 
-    async def redacted(self, actor: Actor, export_id: str) -> bool:
-        """Whether it is a redacted copy that is ready. Raises NotFound, Denied."""
+    async def redacted(self, actor: Actor, export_id: str) -> Sequence[tuple[str, Span]] | None:
+        """Which points and when a redacted copy that is ready shows; None where it is none, or not ready. Raises
+        NotFound, Denied.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +240,13 @@ class Requests:
     async def propose(self, actor: Actor, request_id: str, *, export_id: str, how: str) -> Request:
         """A redacted copy is to be handed over; another officer decides. Raises Denied, NotFound, Conflict, Invalid."""
         said = one_line(how, "how it is handed over", most=300)
-        if not await self.packages.redacted(actor, export_id):
+        shown = await self.packages.redacted(actor, export_id)
+        if shown is None:
             raise Conflict("this is no redacted copy that is ready", "make one, and wait until it is done")
+        async with self.state.read() as tx:
+            found = await self._get(tx, actor, request_id, Action.HANDLE_REQUESTS)
+        if not shown or any(not _is_within(*one, found.places) for one in shown):
+            raise Conflict("this copy shows what was not looked through for this request", "make one of its points")
         told = f"redacted copy {export_id} to be handed over: {said}"
         changes = {"export_id": export_id, "how": said, "proposed_by": actor.username, "answer": ""}
         return await self._step(actor, request_id, RequestAct.PROPOSE, told, **changes)
@@ -335,6 +342,10 @@ async def reseal(state: Database, sealer: Sealer) -> int:
         for request_id, sealed in found.items():
             await store.put_asker(tx, request_id, sealer.reseal(sealed, context=_context(request_id)))
     return len(found)
+
+
+def _is_within(point: str, span: Span, places: Sequence[Place]) -> bool:
+    return any(point == each.point and each.span.start <= span.start and span.end <= each.span.end for each in places)
 
 
 def _is_first(actor: Actor, one: Request) -> bool:

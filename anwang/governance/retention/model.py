@@ -66,7 +66,7 @@ class Rules:
         known = None if point is None else self.about(point)
         if known is None:
             return plain
-        minimum = max(plain.minimum, self._promise(known.org_path))
+        minimum = self.least(plain.minimum, known.org_path)
         return Rule(minimum=minimum, maximum=max(minimum, self.by_kind.get(known.kind, plain.maximum)))
 
     def _promise(self, org_path: str) -> timedelta:
@@ -78,6 +78,15 @@ class Rules:
                     return found
                 end = org_path.rfind("/", 0, end - 1) + 1
         return timedelta(0)
+
+    def least(self, minimum: timedelta, org_path: str) -> timedelta:
+        """A minimum there, no shorter than what was promised."""
+        return max(minimum, self._promise(org_path))
+
+    @property
+    def longest(self) -> timedelta:
+        """No minimum is longer."""
+        return max([self.minimum, *self.promised.values()])
 
     @property
     def minimum(self) -> timedelta:

@@ -201,23 +201,26 @@ class Reports:
     async def _deleted(self, day: date) -> list[Finding]:
         """What persons deleted on the day, and what went before the minimum."""
         start, end = hours(day)
-        minimum = self.retention.rules.minimum
         async with self.state.read() as tx:
             found = await store.odd_proofs(
                 tx,
                 start_at=start,
                 end_at=end,
-                minimum=minimum,
+                minimum=self.retention.rules.longest,
                 copies=self.retention.copies,
                 limit=MOST_FINDINGS,
             )
-        return [self._of_proof(one) for one in found]
+        return [self._of_proof(one) for one in found if one.by or self._is_early(one)]
+
+    def _is_early(self, proof: Proof) -> bool:
+        """Where a deletion was of several units, by what was promised for all of them."""
+        rules = self.retention.rules
+        return proof.last_at > proof.at - rules.least(rules.minimum, proof.org_path)
 
     def _of_proof(self, proof: Proof) -> Finding:
-        is_early = proof.last_at > proof.at - self.retention.rules.minimum
         return Finding(
             id=uuid7(self.clock.micros() // 1000),
-            kind=FindingKind.EARLY if is_early else FindingKind.BY_HAND,
+            kind=FindingKind.EARLY if self._is_early(proof) else FindingKind.BY_HAND,
             keeper=proof.keeper,
             point=None,
             org_path=proof.org_path,

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from anwang.governance.actions import Action
 from anwang.governance.duties import store as duties
 from anwang.governance.ledger import Entry, Ledger
+from anwang.governance.looks import actor_entry
 from anwang.governance.model import Actor, Page, scope_of
 from anwang.governance.retention import store
 from anwang.governance.retention.model import Deleted, Expirable, Gone, Keeper, Proof, Rules, digest
@@ -56,15 +57,20 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """Who deletes before the time, who agreed, with which approval, and why."""
+    """Who deletes before the time (None: nobody, it is time), who agreed, with which approval, and why."""
 
-    by: str
+    actor: Actor | None
     second: str
     approval: str
     why: str
 
+    @property
+    def by(self) -> str:
+        """User name, "" for nobody."""
+        return "" if self.actor is None else self.actor.username
 
-BY_RULE = Sign(by="", second="", approval="", why="")
+
+BY_RULE = Sign(actor=None, second="", approval="", why="")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -247,13 +253,8 @@ class Retention:
     ) -> tuple[Deleted, str]:
         """What is gone, and the id of the proof."""
         points = sorted({item.point for item in items if item.point is not None})
-        about = Entry(
-            kind="deleting",
-            name=sign.by or "anwang",
-            action=f"retention {keeper.name}",
-            objects=tuple(points)[:1000],
-            approval=sign.approval,
-        )
+        plain = Entry(kind="deleting", name="anwang") if sign.actor is None else actor_entry(sign.actor, "deleting")
+        about = replace(plain, action=f"retention {keeper.name}", objects=tuple(points)[:1000], approval=sign.approval)
         span = Span(min(item.span.start for item in items), max(item.span.end for item in items))
         covered = span.told()
         planned = sum(item.bytes for item in items)

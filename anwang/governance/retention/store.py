@@ -326,6 +326,26 @@ async def counts(tx: Tx, days: Sequence[date], *, seen_by: Scope) -> dict[date, 
     return counted
 
 
+async def breaches(tx: Tx, first: date, end: date, *, seen_by: Scope) -> dict[tuple[str, ...], int]:
+    """Of the reports of days in [first, end): of how many points, by kind, something was kept wrongly; those that are
+    wrong on several days count once.
+    """
+    wrong = [kind.value for kind in (FindingKind.LATE, FindingKind.SHORT, FindingKind.EARLY)]
+    each = (
+        select(findings.c.kind, findings.c.keeper, findings.c.point_id)
+        .where(
+            findings.c.day >= first.isoformat(),
+            findings.c.day < end.isoformat(),
+            findings.c.kind.in_(wrong),
+            seen_by.where(findings.c.org_path),
+        )
+        .distinct()
+        .subquery()
+    )
+    found = await tx.execute(select(each.c.kind, func.count().label("found")).group_by(each.c.kind))
+    return {(row.kind,): row.found for row in found}
+
+
 async def deleted_on(tx: Tx, span: tuple[datetime, datetime], *, seen_by: Scope) -> tuple[int, int]:
     """Objects and bytes that were deleted within [start, end), within the scope."""
     total = select(func.coalesce(func.sum(deletions.c.count), 0), func.coalesce(func.sum(deletions.c.bytes), 0))

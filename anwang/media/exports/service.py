@@ -50,9 +50,19 @@ class Governs(Protocol):
         """Write what someone changes, before it takes effect. Raises Unavailable."""
 
     async def note_handed(
-        self, actor: Actor, action: Action, objects: Sequence[str], detail: str, *, recipient: str, size: int
+        self,
+        actor: Actor,
+        action: Action,
+        objects: Sequence[str],
+        detail: str,
+        *,
+        recipient: str,
+        size: int,
+        why: tuple[str, str, str] | None = None,
     ) -> None:
-        """Write that a file is taken away, before its first byte. Raises Unavailable."""
+        """Write that a file is taken away, before its first byte. why: id, kind and case of the purpose that it was
+        made for. Raises Unavailable.
+        """
 
 
 Codes = Callable[[Sequence[PointId]], Awaitable[dict[PointId, str]]]
@@ -142,6 +152,8 @@ class Exports:
             changed = replace(found, state=after(found.state, act), ended_at=self.clock.now())
             await store.save(tx, changed)
             told = f"export {changed.state}, {found.bytes_done} bytes"
+            if found.sha256:
+                told += f", manifest {found.sha256}"
             await self.governs.note_deed(actor, Action.EXPORT, (found.id, *found.points), told)
         self.making.stop(found.id)
         if act is ExportAct.DISCARD:
@@ -172,6 +184,7 @@ class Exports:
             told,
             recipient=one.choice.recipient,
             size=end - start,
+            why=None if actor.purpose is not None else (one.why.id, one.why.kind, one.why.case_no),
         )
 
     async def read(self, one: Export, start: int, end: int) -> AsyncIterator[bytes]:
@@ -179,10 +192,14 @@ class Exports:
         for at in range(start, end, _BLOCK):
             yield await self.objects.get_range(one.key, at, min(end, at + _BLOCK))
 
-    async def redacted(self, actor: Actor, export_id: str) -> bool:
-        """Whether it is a redacted copy that is ready. Raises NotFound, Denied."""
+    async def redacted(self, actor: Actor, export_id: str) -> list[tuple[str, Span]] | None:
+        """Which points and when a redacted copy that is ready shows; None where it is none, or not ready. Raises
+        NotFound, Denied.
+        """
         found = await self._get(actor, export_id)
-        return found.state is ExportState.READY and found.choice.form is ExportForm.REDACTED
+        if found.state is not ExportState.READY or found.choice.form is not ExportForm.REDACTED:
+            return None
+        return [(item.point, item.span) for item in found.items]
 
     async def _get(self, actor: Actor, export_id: str, tx: Tx | None = None) -> Export:
         scope = self.governs.scope(actor, Action.EXPORT)

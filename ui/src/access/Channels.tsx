@@ -85,7 +85,7 @@ function PointActs({ point, name }: { point: Id; name: string }) {
   const take = () => {
     setTaking(true)
     reasons
-      .insist(() => saveSnapshot(point, name, { byDevice: true }), null)
+      .insist(() => saveSnapshot(point, name, 'device'), null)
       .then(
         (file) => file !== null && void message.success(t('media:tile.saved', { file })),
         (error: unknown) => {

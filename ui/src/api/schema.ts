@@ -3532,7 +3532,8 @@ export interface components {
          * ApprovalDto
          * @description A request and what became of it. mine: the reader asked for it. may_decide: the reader can be the second person.
          *
-         *     expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it.
+         *     expires_at: of the wait for a decision, or of the right to use it. uses: looks that were opened with it. senior: the
+         *     content is so old that somebody of a unit above decides.
          */
         ApprovalDto: {
             action: components["schemas"]["Action"];
@@ -3568,6 +3569,8 @@ export interface components {
             purpose: components["schemas"]["PurposeDto"];
             /** Reason */
             reason: string;
+            /** Senior */
+            senior: boolean;
             state: components["schemas"]["ApprovalState"];
             /**
              * To
@@ -3963,7 +3966,8 @@ export interface components {
         /**
          * ChangeUserDto
          * @description What to change of an account; what is left out stays. password: a new one, ends the account's sessions.
-         *     ends_at: null takes the account's end away.
+         *     ends_at: null takes the account's end away. unlink: whoever signed in to it by another house's account no longer
+         *     can, and the next one of this name becomes its owner. escort: who accompanies a contractor, "" takes the name away.
          *
          *     username: only as it is; forms send it along.
          */
@@ -3974,11 +3978,18 @@ export interface components {
             display_name?: string | null;
             /** Ends At */
             ends_at?: string | null;
+            /** Escort */
+            escort?: string | null;
             /** Organisation */
             organisation?: string | null;
             /** Password */
             password?: string | null;
             role?: components["schemas"]["Role"] | null;
+            /**
+             * Unlink
+             * @default false
+             */
+            unlink?: boolean;
             /** Username */
             username?: string | null;
         };
@@ -5470,7 +5481,7 @@ export interface components {
          * @description What is missing for a look that the person may take.
          * @enum {string}
          */
-        Lack: "purpose" | "content_purpose" | "approval";
+        Lack: "purpose" | "content_purpose" | "approval" | "senior";
         /**
          * LayoutDto
          * @description A saved layout. mine: one may change it.
@@ -6231,7 +6242,7 @@ export interface components {
          * @description An account to make. organisation: its id; `city` is the city itself. has_past: it may see recordings from before
          *     it was made. ends_at: when it can no longer be used; a contractor's must have an end. is_service: of a program,
          *     which gets tokens and no password. is_partner: of another department's program, which can do nothing without an
-         *     agreement.
+         *     agreement. escort: id of who accompanies a contractor, who can do nothing unless that person is signed in.
          */
         NewUserDto: {
             /**
@@ -6246,6 +6257,8 @@ export interface components {
             display_name?: string;
             /** Ends At */
             ends_at?: string | null;
+            /** Escort */
+            escort?: string | null;
             /**
              * Has Past
              * @default false
@@ -8048,7 +8061,8 @@ export interface components {
         /**
          * UserDto
          * @description An account. suspended: why the program disabled it, "" where it did not. ends_at: when it is over. is_partner: of
-         *     another department's program, which can do nothing without an agreement.
+         *     another department's program, which can do nothing without an agreement. linked: somebody signs in to it by another
+         *     house's account, and nobody else can. escort: id of who accompanies a contractor.
          */
         UserDto: {
             /**
@@ -8062,6 +8076,8 @@ export interface components {
             display_name: string;
             /** Ends At */
             ends_at: string | null;
+            /** Escort */
+            escort: string | null;
             /** Id */
             id: string;
             /** Is Partner */
@@ -8070,6 +8086,8 @@ export interface components {
             is_service: boolean;
             /** Last Seen */
             last_seen: string | null;
+            /** Linked */
+            linked: boolean;
             organisation: components["schemas"]["NamedDto"];
             role: components["schemas"]["Role"];
             /** Suspended */
@@ -8390,6 +8408,8 @@ export interface operations {
         parameters: {
             query?: {
                 state?: components["schemas"]["ApprovalState"][] | null;
+                /** @description only what waits for a decision that one can make */
+                inbox?: boolean;
                 /** @description `next` of the page before */
                 cursor?: string;
                 limit?: number;

@@ -48,6 +48,7 @@ function Fields({ approval: one }: { approval: Approval }) {
     [t('governance:purpose.note'), one.purpose.note || t('shared:none')],
     [t('governance:approval.reason'), one.reason],
     [t('governance:approval.urgent_mark'), one.urgent ? <Urgent approval={one} /> : t('shared:no')],
+    [t('governance:approval.senior'), one.senior ? t('shared:yes') : t('shared:no')],
     [t('governance:approval.asked_at'), stamp(one.created_at)],
     [t('governance:approval.left_label'), <Left key="left" approval={one} />],
     [t('governance:approval.uses'), one.uses],

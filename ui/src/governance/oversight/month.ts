@@ -13,6 +13,7 @@ export const TABLES = {
   breaches: ['breach'],
   brought: ['brought', 'became'],
   deletions: ['action'],
+  retention: ['kept'],
   uses: ['action'],
   events: ['kind'],
 } as const
@@ -33,6 +34,7 @@ const KEYS: Record<Exclude<Word, 'unit'>, string> = {
   brought: 'governance:request.kind',
   became: 'governance:request.state',
   kind: 'governance:ledger.kinds',
+  kept: 'governance:oversight.kept',
 }
 
 /** How a name of a table reads. */
@@ -73,6 +75,8 @@ export function drill(
       return paths.oversight({ tab: 'breaches', state: first })
     case 'brought':
       return paths.system({ tab: 'duties', part: 'requests', kind: first })
+    case 'retention':
+      return paths.system({ tab: 'retention' })
     case 'urgent':
       return paths.ledger({ kind: 'approval', ...span })
   }

@@ -15,10 +15,15 @@ import { useReasons, type Wanted } from './useReasons'
 
 interface Fields {
   reason: string
-  urgent: boolean
+  urgent?: boolean
 }
 
-const WHY = { export: 'why_text', unmask: 'why_unmask', delete: 'why_delete' } as const
+const WHY = {
+  export: 'why_text',
+  unmask: 'why_unmask',
+  delete: 'why_delete',
+  view_playback: 'why_old',
+} as const
 
 interface ApprovalDialogProps {
   wanted: Wanted
@@ -48,7 +53,7 @@ export function ApprovalDialog({ wanted, onEnd }: ApprovalDialogProps) {
               from: new Date(wanted.start).toISOString(),
               to: new Date(wanted.end).toISOString(),
               reason: reason.trim(),
-              urgent,
+              urgent: urgent ?? false,
             } satisfies ApprovalDraft,
           }),
         null,
@@ -110,14 +115,16 @@ export function ApprovalDialog({ wanted, onEnd }: ApprovalDialogProps) {
       >
         <Input.TextArea autoFocus maxLength={500} autoSize={{ minRows: 2, maxRows: 6 }} />
       </Form.Item>
-      <Form.Item
-        name="urgent"
-        label={t('governance:approval.urgent')}
-        valuePropName="checked"
-        className="reason-end"
-      >
-        <Switch />
-      </Form.Item>
+      {action === 'delete' ? null : ( // what is deleted cannot be made good afterwards
+        <Form.Item
+          name="urgent"
+          label={t('governance:approval.urgent')}
+          valuePropName="checked"
+          className="reason-end"
+        >
+          <Switch />
+        </Form.Item>
+      )}
       {urgent ? (
         <Alert
           className="reason-urgent"

@@ -54,6 +54,7 @@ export function ReasonsProvider({ children }: { children: ReactNode }) {
   const reasons = useMemo<Reasons>(
     () => ({
       state,
+      approve,
       insist: async (act, wanted) => {
         for (;;) {
           try {

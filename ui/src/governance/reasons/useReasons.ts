@@ -6,7 +6,7 @@ import { usePurpose } from './purposes'
 
 /** What somebody is about to take along, or to see behind its masks: these points, this stretch of time. */
 export interface Wanted {
-  action?: Extract<Action, 'export' | 'unmask' | 'delete'>
+  action?: Extract<Action, 'export' | 'unmask' | 'delete' | 'view_playback'>
   points: readonly Named[]
   start: number
   end: number
@@ -20,12 +20,15 @@ export interface Reasons {
    * the person left it, or waits for an approval. Other errors pass.
    */
   insist: <T>(act: () => Promise<T>, wanted: Wanted | null) => Promise<T | null>
+  /** Lets the person ask a second one; true where it may be used at once. */
+  approve: (wanted: Wanted) => Promise<boolean>
 }
 
 /** Without the shell around there is nobody to ask: what is refused stays refused. */
 export const ReasonsContext = createContext<Reasons>({
   state: () => Promise.resolve(false),
   insist: (act) => act(),
+  approve: () => Promise.resolve(false),
 })
 
 /** The one way to what a refusal says is missing. */

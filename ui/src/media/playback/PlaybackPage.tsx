@@ -462,6 +462,7 @@ function Recorded({ id, name, clock, row, frames, onSeek, onClose }: RecordedPro
     <div className="tile-inner">
       <ReplayPicture
         point={id}
+        name={name}
         clock={clock}
         sound={sound}
         onTracks={onTracks}

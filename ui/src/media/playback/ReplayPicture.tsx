@@ -3,17 +3,21 @@ import { useEffect, useRef, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Id } from '../../api/types'
 import { clock as clockText } from '../../shared/format'
-import { useGoesOn } from '../../governance/reasons/useReasons'
+import { lacksApproval, useGoesOn, useReasons } from '../../governance/reasons/useReasons'
+import { useCan } from '../../governance/session'
 import type { MasterClock } from '../player/MasterClock'
-import type { Tracks } from '../player/PlaybackPlayer'
+import { windowFrom, type Tracks } from '../player/PlaybackPlayer'
 import { usePlayback } from '../player/usePlayback'
 import { useVoice, type Sound } from '../player/useSound'
 import { VideoFace } from '../tile/VideoFace'
 import { Watermark } from '../tile/Watermark'
 import { said } from '../../said/said'
 
+const DAY_MS = 86_400_000
+
 interface ReplayPictureProps {
   point: Id
+  name: string
   clock: MasterClock
   sound: Sound
   /** Told what is being played, when it is known or changes, and how to have it loaded anew. */
@@ -29,6 +33,7 @@ interface ReplayPictureProps {
 /** A recorded picture led by a clock, with its faces. */
 export function ReplayPicture({
   point,
+  name,
   clock,
   sound,
   onTracks,
@@ -40,6 +45,8 @@ export function ReplayPicture({
   const video = useRef<HTMLVideoElement>(null)
   const { state, tracks, again, frame } = usePlayback(video, point, clock)
   const giveReason = useGoesOn(state.is === 'refused' ? state : null, again)
+  const { approve } = useReasons()
+  const can = useCan()
   useVoice(video, sound.audible, sound.volume)
   useEffect(() => onTracks(tracks, again), [tracks, again, onTracks])
   useEffect(() => onFrames?.(frame), [frame, onFrames])
@@ -50,6 +57,18 @@ export function ReplayPicture({
       {face()}
     </>
   )
+
+  /** For a day from where the clock stands, so that it need not be asked for again with every window. */
+  async function askSenior() {
+    const { start } = windowFrom(clock.at)
+    const wanted = {
+      action: 'view_playback',
+      points: [{ id: point, name }],
+      start,
+      end: start + DAY_MS,
+    } as const
+    if (await approve(wanted)) again()
+  }
 
   function face() {
     switch (state.is) {
@@ -93,6 +112,15 @@ export function ReplayPicture({
               <Button size="small" type="primary" onClick={giveReason}>
                 {t('governance:purpose.state')}
               </Button>
+            ) : lacksApproval(state.kind) && can.ask_approval ? (
+              <>
+                <Button size="small" type="primary" onClick={() => void askSenior()}>
+                  {t('governance:approval.ask')}
+                </Button>
+                <Button size="small" onClick={again}>
+                  {t('shared:face.retry')}
+                </Button>
+              </>
             ) : (
               <Button size="small" onClick={again}>
                 {t('shared:face.retry')}

@@ -45,7 +45,6 @@ import '../live.css'
 import './tile.css'
 
 export const REPLAY_MS = 30_000
-const SKEW_MS = 1_000
 
 /** What keys of the wall can make a tile do. */
 export interface TileHandle {
@@ -113,7 +112,7 @@ export function Tile({
 
   const snapshot = () => {
     reasons
-      .insist(() => saveSnapshot(point, name), null)
+      .insist(() => saveSnapshot(point, name, shown), null)
       .then(
         (file) => file !== null && void message.success(t('media:tile.saved', { file })),
         (error: unknown) => {
@@ -169,6 +168,7 @@ export function Tile({
       ) : (
         <Replay
           point={point}
+          name={name}
           from={replayFrom}
           sound={sound}
           onTracks={onTracks}
@@ -208,7 +208,7 @@ export function Tile({
         {moving && replayFrom === null ? (
           <Times
             lag={metrics.lag}
-            offset={parameters?.cameraOffsetMs ?? null}
+            received={metrics.receivedAt}
             stood={state.is === 'stalled' ? state.since : null}
           />
         ) : null}
@@ -223,10 +223,14 @@ export function Tile({
             {bitRate(metrics.bitsPerSecond)}
             <i>{` · ${metrics.fps.toFixed(0)} fps`}</i>
           </span>
-          {state.is === 'playing' ? <span>{t('media:tile.delay', { n: delay(metrics.lag) })}</span> : null}
-          {parameters.loss !== null && parameters.loss > 0 ? (
-            <span className="tile-warn">
-              {t('media:tile.loss', { n: (parameters.loss * 100).toFixed(1) })}
+          {state.is === 'playing' ? (
+            <span title={t('media:tile.delay_of')}>
+              {t('media:tile.delay', { n: delay(metrics.age ?? metrics.lag) })}
+            </span>
+          ) : null}
+          {metrics.loss > 0 ? (
+            <span className="tile-warn" title={t('media:tile.loss_of')}>
+              {t('media:tile.loss', { n: metrics.loss < 0.001 ? '< 0.1' : (metrics.loss * 100).toFixed(1) })}
             </span>
           ) : null}
         </footer>
@@ -295,28 +299,21 @@ const playOf = (state: LiveState) => (state.is === 'lost' || state.is === 'refus
 
 interface TimesProps {
   lag: number
-  offset: number | null
+  /** When the picture came to the server, by its clock. */
+  received: number | null
   /** Since when the picture stands still. */
   stood: number | null
 }
 
-/** The server's time of the picture; the camera's beside it where its clock is wrong. It stands when the picture does. */
-function Times({ lag, offset, stood }: TimesProps) {
-  const { t } = useTranslation()
+/** When the picture came to the server. It stands when the picture does. */
+function Times({ lag, received, stood }: TimesProps) {
   const now = useNow(1_000)
-  const at = stood ?? now - lag * 1000
-  return (
-    <span className="tile-times">
-      {offset !== null && Math.abs(offset) >= SKEW_MS ? (
-        <em title={t('media:tile.skew')}>{t('media:tile.camera_time', { time: clock(at + offset) })}</em>
-      ) : null}
-      {clock(at)}
-    </span>
-  )
+  return <span className="tile-times">{clock(stood ?? received ?? now - lag * 1000)}</span>
 }
 
 interface ReplayProps {
   point: Id
+  name: string
   from: number
   sound: Sound
   onTracks: (tracks: Tracks, again: () => void) => void
@@ -324,7 +321,7 @@ interface ReplayProps {
 }
 
 /** The last half minute over the live picture; live again at its end. */
-function Replay({ point, from, sound, onTracks, onEnd }: ReplayProps) {
+function Replay({ point, name, from, sound, onTracks, onEnd }: ReplayProps) {
   const { t } = useTranslation()
   const clockOf = useMemo(() => {
     const one = new MasterClock(from)
@@ -335,7 +332,7 @@ function Replay({ point, from, sound, onTracks, onEnd }: ReplayProps) {
   const left = Math.max(0, from + REPLAY_MS - clockOf.at)
   return (
     <div className="tile-replay">
-      <ReplayPicture point={point} clock={clockOf} sound={sound} onTracks={onTracks} />
+      <ReplayPicture point={point} name={name} clock={clockOf} sound={sound} onTracks={onTracks} />
       <div className="tile-replay-bar" data-now={now}>
         <span>{clock(clockOf.at)}</span>
         <progress max={REPLAY_MS} value={REPLAY_MS - left} />

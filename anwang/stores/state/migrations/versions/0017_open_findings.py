@@ -2,10 +2,10 @@
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0017"
+down_revision = "0016"
 # the smallest head revision of a program that may still open the database after this step
-oldest_program = 14
+oldest_program = 16
 
 
 def upgrade() -> None:
