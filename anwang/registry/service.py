@@ -273,6 +273,7 @@ class Registry:
             await asyncio.sleep(0)
         for number, may_see in await store.shared_points(tx, batch=batch):
             self.columns.share(number, may_see)
+        self.columns.version += 1
         return taken
 
     async def _take_channels(self) -> None:
