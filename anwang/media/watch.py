@@ -22,6 +22,7 @@ from anwang.media.live import Lease, Streams
 from anwang.media.sight import Shown
 
 LONGEST_REPORT = 4096
+LONGEST_WAIT_MS = 600_000
 TELL_SECONDS = 1.0
 LOSS_SECONDS = 10
 """Loss is told of so long: of a whole day it would hide what goes on now."""
@@ -138,7 +139,8 @@ async def _listen(socket: Socket, first_picture: Callable[[int], None]) -> None:
         text = await socket.receive_text()
         if len(text) > LONGEST_REPORT:
             continue
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, RecursionError):
             report = json.loads(text)
-            if isinstance(report, dict) and "first_picture" in report:
-                first_picture(int(report["first_picture"]))
+            told = report.get("first_picture") if isinstance(report, dict) else None
+            if isinstance(told, int | float) and 0 <= told <= LONGEST_WAIT_MS:
+                first_picture(round(told))

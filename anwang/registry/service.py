@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from anwang.kernel.ids import OrgId, PointId, uuid7
 from anwang.kernel.times import from_micros, to_micros
 from anwang.registry import store
 from anwang.registry.catalogue import ChannelRow, News, by_channel, compare, streams_of
-from anwang.registry.columns import CLASSES, KINDS, Mask, PointColumns, Row, Rows, state_mask
+from anwang.registry.columns import CLASSES, KINDS, LOADED, Mask, PointColumns, Row, Rows, state_mask
 from anwang.registry.facts import (
     OFFLINE,
     ONLINE,
@@ -167,7 +167,7 @@ class Registry:
         self._city = city
         self._waiting_bound = waiting_bound
         self._announce = announce or (lambda _: None)
-        self.columns = PointColumns()
+        self.columns = PointColumns(path_of=self._path_of)
         self.live = Live(self.columns, rules)
         self.roll = Roll()
         self.told = Told()
@@ -232,10 +232,38 @@ class Registry:
         except Invalid as err:
             log.warning("checkpoint ignored", reason=err.reason)
 
+    def _path_of(self, org: str) -> str | None:
+        found = self._organisations.get(OrgId(org))
+        return None if found is None else found.org_path
+
+    def _kept(self, seen: Scope, found: Sequence[Point]) -> list[Point]:
+        """Those of the points that a scope covers by what others share with it today; see store._seen."""
+        return [one for one in found if seen.covers(self._object(one))] if seen.shared else list(found)
+
+    def _object(self, point: Point) -> Object:
+        return Object(
+            point.id,
+            point.org_path,
+            department=point.department or "",
+            point_class=int(point.point_class),
+            kind=str(point.kind),
+            zone=point.zone,
+            name=point.name,
+            is_forbidden=is_forbidden(point.file),
+            may_see=self.columns.paths(point.owners.may_see),
+        )
+
+    async def _one(self, tx: Tx, seen: Scope, point: str) -> Point:
+        """Raises NotFound, also when it lies outside the scope."""
+        found = await store.point_by_id(tx, seen, point)
+        if found is None or not self._kept(seen, [found]):
+            raise NotFound(f"there is no point {point[:64]}")
+        return found
+
     async def _take_columns(self, tx: Tx, *, batch: int | None = None, page: int = 20_000) -> int:
         taken = 0
         async for rows in store.column_pages(tx, batch=batch, page=page):
-            ix = self.columns.load({field.name: rows[field.name] for field in fields(Row)})
+            ix = self.columns.load({name: rows[name] for name in LOADED})
             slots = [
                 self.live.device(device_key(gateway, device)) if gateway else -1
                 for gateway, device in zip(rows["gateway"], rows["device_id"], strict=True)
@@ -243,6 +271,8 @@ class Registry:
             self.live.bind(ix, np.array(slots, np.int32))
             taken += len(ix)
             await asyncio.sleep(0)
+        for number, may_see in await store.shared_points(tx, batch=batch):
+            self.columns.share(number, may_see)
         return taken
 
     async def _take_channels(self) -> None:
@@ -526,6 +556,7 @@ class Registry:
         async with self._state.begin() as tx:
             await store.put_organisations(tx, rows, self._clock.now())
         self._take_organisations(rows)
+        self.columns.version += 1  # with whom points are shared may be somewhere else now
 
     def divisions(self, parent: str | None = None) -> list[Division]:
         """Divisions by code; below a parent if one is given."""
@@ -555,7 +586,7 @@ class Registry:
         mask = await self._matching(seen, chosen)
         numbers = np.flatnonzero(mask[after + 1 :])[: limit + 1] + after + 1
         async with self._state.read() as tx:
-            found = await store.points_by_ix(tx, seen, numbers.tolist())
+            found = self._kept(seen, await store.points_by_ix(tx, seen, numbers.tolist()))
         found = found[:limit]
         return Page(self._views(found), cursor_of(numbers[limit - 1]) if len(numbers) > limit else None)
 
@@ -569,7 +600,7 @@ class Registry:
         for start in range(0, len(numbers), page):
             async with self._state.read() as tx:
                 found = await store.points_by_ix(tx, seen, numbers[start : start + page].tolist())
-            yield found
+            yield self._kept(seen, found)
 
     def _mask(self, seen: Scope, chosen: PointFilter) -> Mask:
         """By number of the point: whether it is wanted, text apart. Memory knows what no index of a database serves:
@@ -639,15 +670,13 @@ class Registry:
     async def point(self, seen: Scope, point: str) -> PointView:
         """One point. Raises NotFound, also when it lies outside the scope."""
         async with self._state.read() as tx:
-            found = await store.point_by_id(tx, seen, point)
-        if found is None:
-            raise NotFound(f"there is no point {point[:64]}")
+            found = await self._one(tx, seen, point)
         return self._views([found])[0]
 
     async def by_code(self, seen: Scope, code: str) -> list[PointView]:
         """Points with a 20-digit code; more than one where the code is a duplicate."""
         async with self._state.read() as tx:
-            return self._views(await store.points_of_codes(tx, [code], seen))
+            return self._views(self._kept(seen, await store.points_of_codes(tx, [code], seen)))
 
     async def address_of(self, point: str, seen: Scope | None = None) -> Reach:
         """How a point is reached. Raises NotFound, Conflict if no device is connected to it.
@@ -655,9 +684,7 @@ class Registry:
         Without `seen` nothing is hidden: for recorders and others that act for the platform itself.
         """
         async with self._state.read() as tx:
-            found = await store.point_by_id(tx, EVERYTHING if seen is None else seen, point)
-        if found is None:
-            raise NotFound(f"there is no point {point[:64]}")
+            found = await self._one(tx, EVERYTHING if seen is None else seen, point)
         if found.gateway is None or found.device_id is None or found.channel_id is None:
             raise Conflict(f"no device is connected to {found.name}", "adopt its device, or check its code")
         if is_forbidden(found.file):
@@ -683,8 +710,7 @@ class Registry:
         """Changes of a file, newest first. Raises NotFound."""
         limit, before = limited(limit), _number_cursor(cursor, 1 << 30)
         async with self._state.read() as tx:
-            if await store.point_by_id(tx, seen, point) is None:
-                raise NotFound(f"there is no point {point[:64]}")
+            await self._one(tx, seen, point)
             found = await store.versions_of(tx, point, before=before, limit=limit + 1)
         more = len(found) > limit
         return Page(found[:limit], cursor_of(found[limit - 1].version) if more else None)
@@ -701,7 +727,7 @@ class Registry:
         parsed = self._parse_changes(seen, changes)
         then = await self.reviews.before(self._ix(point))
         async with self._state.begin() as tx:
-            before = await store.point_by_id(tx, seen, point, lock=True)
+            before = await store.point_by_id(tx, replace(seen, shared=False), point, lock=True)
             if before is None:
                 raise NotFound(f"there is no point {point[:64]}")
             if before.version != version:
@@ -809,6 +835,7 @@ class Registry:
                     zone=point.zone,
                     heading_deg=point.heading_deg,
                     fov_deg=point.fov_deg,
+                    may_see=point.owners.may_see,
                 )
                 for point in changed
             ]
@@ -894,7 +921,8 @@ class Registry:
         points: dict[str, Point] = {}
         async with self._state.read() as tx:
             for part in in_steps(sorted({one.point_id for one in found if one.point_id})):
-                points.update((point.id, point) for point in await store.points_by_ids(tx, part, seen))
+                kept = self._kept(seen, await store.points_by_ids(tx, part, seen))
+                points.update((point.id, point) for point in kept)
             twins = await self._twins_of(tx, seen, found)
         open_now = {one.point_id for one in found if one.settled_at is None}
         faults = await self.reviews.faults_of([point for point in points.values() if point.id in open_now])
@@ -933,7 +961,8 @@ class Registry:
         meant = PointFilter(divisions=wanted.divisions, organisation=wanted.organisation)
         return FindingCounts(
             rules=rules,
-            points=int(np.count_nonzero(self._mask(seen, meant))),
+            # what others only share has findings for its owner alone, and counts for nothing here
+            points=int(np.count_nonzero(self._mask(replace(seen, shared=False), meant))),
             faulty=faulty,
             surveyed_at=self.reviews.surveyed_at,
         )
@@ -952,7 +981,7 @@ class Registry:
         for part in in_steps(asked):
             codes.update(await store.codes_of(tx, [one.point_id for one in part if one.point_id]))
         for some in in_steps(sorted(set(codes.values()))):
-            for point in await store.points_of_codes(tx, some, seen):
+            for point in self._kept(seen, await store.points_of_codes(tx, some, seen)):
                 twins.setdefault(point.code, []).append(point)
         return {
             one.id: [twin for twin in twins.get(codes.get(one.point_id or "", ""), ()) if twin.id != one.point_id]
@@ -1090,7 +1119,7 @@ class Registry:
         """What rights to these points depend on, whoever asks; unknown ones are left out."""
         async with self._state.read() as tx:
             found = await store.points_by_ids(tx, ids)
-        return {point.id: _object(point) for point in found}
+        return {point.id: self._object(point) for point in found}
 
     async def codes(self, ids: Sequence[PointId]) -> dict[PointId, str]:
         """The 20-digit codes of these points, whoever asks; unknown ones are left out."""
@@ -1580,7 +1609,7 @@ class Registry:
         limit = limited(limit)
         numbers = await self._best(seen, q, limit)
         async with self._state.read() as tx:
-            by_ix = {point.ix: point for point in await store.points_by_ix(tx, seen, numbers)}
+            by_ix = {one.ix: one for one in self._kept(seen, await store.points_by_ix(tx, seen, numbers))}
             devices = await store.list_devices(tx, seen, status=None, q=q, after="", limit=limit)
         orgs = [
             org for org in self._organisations.values() if seen.reaches(org.org_path) and _is_called(org, q.lower())
@@ -1608,19 +1637,6 @@ class Registry:
 
 
 STATE_OF = {UNKNOWN: State.UNKNOWN, ONLINE: State.ONLINE, OFFLINE: State.OFFLINE}
-
-
-def _object(point: Point) -> Object:
-    return Object(
-        point.id,
-        point.org_path,
-        department=point.department or "",
-        point_class=int(point.point_class),
-        kind=str(point.kind),
-        zone=point.zone,
-        name=point.name,
-        is_forbidden=is_forbidden(point.file),
-    )
 
 
 def _named(twins: Sequence[Point]) -> str:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    cast,
     func,
     insert,
     or_,
@@ -268,8 +269,15 @@ def _strpos(element: within, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 def _seen(scope: Scope) -> ColumnElement[bool]:
-    """Points that a scope covers."""
-    return scope.where_point(RIGHTS)
+    """Points that a scope covers; where it holds what others share, all that is shared with anybody: whoever asks
+    looks at those again, because only the organisations' paths of today say with whom.
+    """
+    covered = scope.where_point(RIGHTS)
+    return or_(covered, _is_shared()) if scope.shared else covered
+
+
+def _is_shared() -> ColumnElement[bool]:
+    return cast(points.c.may_see, Text) != "[]"
 
 
 def starting(column: Column[Any], prefix: str) -> ColumnElement[bool]:
@@ -589,6 +597,14 @@ async def column_pages(
     chosen = [points.c[name] for name in COLUMNS]
     async for rows in _pages(tx, chosen, batch=batch, page=page, after=after):
         yield dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+
+
+async def shared_points(tx: Tx, *, batch: int | None = None) -> list[tuple[int, list[str]]]:
+    """Numbers of the points (or of one import's) that others may see, and the ids of those organisations."""
+    found = select(points.c.ix, points.c.may_see).where(_there(), _is_shared())
+    if batch is not None:
+        found = found.where(points.c.batch == batch)
+    return [(row.ix, row.may_see) for row in await tx.execute(found)]
 
 
 async def text_pages(
@@ -929,10 +945,12 @@ async def open_findings(tx: Tx, ids: Sequence[str]) -> list[tuple[str, str, str]
 
 
 def _found(scope: Scope, wanted: FindingFilter) -> ColumnElement[bool]:
-    """Findings that a scope covers and a filter leaves; its organisation is a path."""
+    """Findings that a scope covers and a filter leaves; its organisation is a path. What others only share is theirs
+    to put right.
+    """
     seen = scope.where(findings.c.org_path)
     if scope.is_narrowed:
-        seen = or_(seen, findings.c.point_id.in_(select(points.c.id).where(_seen(scope))))
+        seen = or_(seen, findings.c.point_id.in_(select(points.c.id).where(scope.where_point(RIGHTS))))
     parts = [seen]
     if wanted.rules:
         parts.append(findings.c.rule.in_(sorted(wanted.rules)))

@@ -111,6 +111,12 @@ def test_every_disk_in_use_is_told(tmp_path: Path) -> None:
     assert any("objects" in f.detail for f in found)
 
 
+def test_where_media_go_is_told_as_devices_are_told() -> None:
+    """A zone with an address for SIP alone gets its media there, too."""
+    found = zone_findings(Zone(networks=("127.0.0.0/8",), sip_host="127.0.0.3"))
+    assert found[-1].detail == "127.0.0.0/8 sees us as 127.0.0.3, sends media to 127.0.0.3"
+
+
 def test_recordings_that_go_before_the_law_lets_them_are_told() -> None:
     assert of(Settings(retention=Retention(minimum_days=30)), "retention") == []
     (told,) = of(Settings(retention=Retention(minimum_days=29)), "retention")

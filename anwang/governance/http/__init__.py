@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +24,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 from anwang.governance.actions import Action
 from anwang.governance.ledger import Asked, CopyUse, LedgerPage, Place, Row
 from anwang.governance.model import (
+    SIGHT,
     Actor,
     NewUser,
     Opened,
@@ -174,7 +175,7 @@ class Allowed:
         if actor.role is Role.CONTRACTOR and self.action is not Action.OWN_ACCOUNT:
             asked = f"{connection.scope.get('method', 'WEBSOCKET')} {connection.url.path}?{connection.url.query}"
             await governance_of(connection).accompany(actor, self.action, asked.rstrip("?"))
-        return actor
+        return replace(actor, looks=True) if self.action in SIGHT else actor
 
     async def _check_partner(self, connection: HTTPConnection, actor: Actor) -> None:
         governance = governance_of(connection)

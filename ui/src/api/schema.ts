@@ -6608,7 +6608,7 @@ export interface components {
         };
         /**
          * PlayMessageDto
-         * @description A wire message, secrets redacted. cut: bytes left out at its end.
+         * @description A wire message, secrets redacted. cut: bytes left out at its end. skipped: messages left out right before it.
          */
         PlayMessageDto: {
             /**
@@ -6620,6 +6620,8 @@ export interface components {
             cut: number;
             /** Outgoing */
             outgoing: boolean;
+            /** Skipped */
+            skipped: number;
             /** Text */
             text: string;
         };

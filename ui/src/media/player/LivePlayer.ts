@@ -18,8 +18,11 @@ export interface LiveMetrics {
   lag: number
   /** Seconds since the picture shown came to the server; null while that is not known. */
   age: number | null
-  /** When the picture shown came to the server, by the server's clock, in ms; null while that is not known. */
-  receivedAt: number | null
+  /**
+   * When the picture shown came to the server, by the server's clock, less the browser's clock at that moment, ms: what
+   * is shown moves on with the clock. Null while that is not known.
+   */
+  behind: number | null
   /** Share of the packets that did not arrive at the server lately. */
   loss: number
   dropped: number
@@ -82,7 +85,7 @@ export const NOTHING: LiveMetrics = {
   bitsPerSecond: 0,
   lag: 0,
   age: null,
-  receivedAt: null,
+  behind: null,
   loss: 0,
   dropped: 0,
   decoder: null,
@@ -434,7 +437,7 @@ export class LivePlayer {
         fps: now > since.at ? ((shown - since.shown) * 1000) / (now - since.at) : 0,
         bitsPerSecond: (this.#received.reduce((sum, one) => sum + one.bytes, 0) * 8000) / window,
         lag: buffered.length === 0 ? 0 : Math.max(0, buffered.end(buffered.length - 1) - currentTime),
-        receivedAt,
+        behind: receivedAt === null ? null : receivedAt - Date.now(),
         age: receivedAt === null ? null : Math.max(0, Date.now() - this.#ahead - receivedAt) / 1000,
         loss: this.#flow?.loss ?? 0,
         dropped: quality?.droppedVideoFrames ?? 0,

@@ -208,7 +208,7 @@ export function Tile({
         {moving && replayFrom === null ? (
           <Times
             lag={metrics.lag}
-            received={metrics.receivedAt}
+            behind={metrics.behind}
             stood={state.is === 'stalled' ? state.since : null}
           />
         ) : null}
@@ -299,16 +299,16 @@ const playOf = (state: LiveState) => (state.is === 'lost' || state.is === 'refus
 
 interface TimesProps {
   lag: number
-  /** When the picture came to the server, by its clock. */
-  received: number | null
+  /** When the picture came to the server, by its clock, less this browser's clock. */
+  behind: number | null
   /** Since when the picture stands still. */
   stood: number | null
 }
 
 /** When the picture came to the server. It stands when the picture does. */
-function Times({ lag, received, stood }: TimesProps) {
+function Times({ lag, behind, stood }: TimesProps) {
   const now = useNow(1_000)
-  return <span className="tile-times">{clock(stood ?? received ?? now - lag * 1000)}</span>
+  return <span className="tile-times">{clock(stood ?? now + (behind ?? -lag * 1000))}</span>
 }
 
 interface ReplayProps {
