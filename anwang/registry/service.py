@@ -921,8 +921,7 @@ class Registry:
         points: dict[str, Point] = {}
         async with self._state.read() as tx:
             for part in in_steps(sorted({one.point_id for one in found if one.point_id})):
-                kept = self._kept(seen, await store.points_by_ids(tx, part, seen))
-                points.update((point.id, point) for point in kept)
+                points.update((one.id, one) for one in self._kept(seen, await store.points_by_ids(tx, part, seen)))
             twins = await self._twins_of(tx, seen, found)
         open_now = {one.point_id for one in found if one.settled_at is None}
         faults = await self.reviews.faults_of([point for point in points.values() if point.id in open_now])
