@@ -961,7 +961,8 @@ class Registry:
         meant = PointFilter(divisions=wanted.divisions, organisation=wanted.organisation)
         return FindingCounts(
             rules=rules,
-            points=int(np.count_nonzero(self._mask(seen, meant))),
+            # what others only share has findings for its owner alone, and counts for nothing here
+            points=int(np.count_nonzero(self._mask(replace(seen, shared=False), meant))),
             faulty=faulty,
             surveyed_at=self.reviews.surveyed_at,
         )

@@ -945,7 +945,9 @@ async def open_findings(tx: Tx, ids: Sequence[str]) -> list[tuple[str, str, str]
 
 
 def _found(scope: Scope, wanted: FindingFilter) -> ColumnElement[bool]:
-    """Findings that a scope covers and a filter leaves; its organisation is a path."""
+    """Findings that a scope covers and a filter leaves; its organisation is a path. What others only share is theirs
+    to put right.
+    """
     seen = scope.where(findings.c.org_path)
     if scope.is_narrowed:
         seen = or_(seen, findings.c.point_id.in_(select(points.c.id).where(scope.where_point(RIGHTS))))
