@@ -550,7 +550,10 @@ def _add_plays(router: APIRouter, recordings: Recordings) -> None:
     async def play(actor: ReadsTraces, governance: Governed, play_id: str) -> PlayDto:
         """Every step and message of a play, and what it says."""
         one = await recordings.plays.get(PlayId(play_id))
-        await _seen(recordings, governance, actor, Action.READ_TRACE, one.point)
+        try:
+            await _seen(recordings, governance, actor, Action.READ_TRACE, one.point)
+        except NotFound:
+            raise recordings.plays.unknown(one.id) from None
         return PlayDto(
             **_summary(one),
             steps=[PlayStepDto(at=from_micros(step.at_us), step=step.step, detail=step.detail) for step in one.steps],
@@ -600,6 +603,15 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
         else:
             await _seen(recordings, governance, actor, action, plan.point)
 
+    async def held(governance: Governance, actor: Actor, plan_id: str) -> Plan:
+        """A plan that the actor may change. Raises NotFound, Denied."""
+        plan = await recordings.plans.get(plan_id)
+        try:
+            await owner(governance, actor, Action.ADMINISTER, plan)
+        except NotFound:
+            raise recordings.plans.unknown(plan_id) from None
+        return plan
+
     @router.get("/recording-plans")
     async def plans(actor: ReadsAxis, governance: Governed, cursor: Cursor = "", limit: Limit = 200) -> PlansDto:
         """The plans that hold now: those of classes, and of points that one may see."""
@@ -631,8 +643,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
     @router.put("/recording-plans/{plan_id}")
     async def change_plan(actor: Administers, governance: Governed, plan_id: str, body: ChangePlanDto) -> PlanDto:
         """Let the plan be this from now on; the past keeps what it was."""
-        old = await recordings.plans.get(plan_id)
-        await owner(governance, actor, Action.ADMINISTER, old)
+        old = await held(governance, actor, plan_id)
         wanted = msgspec.structs.replace(
             old,
             version=body.version,
@@ -652,8 +663,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
         actor: Administers, governance: Governed, plan_id: str, version: Annotated[int, Query(ge=1)]
     ) -> None:
         """The plan ends now."""
-        old = await recordings.plans.get(plan_id)
-        await owner(governance, actor, Action.ADMINISTER, old)
+        old = await held(governance, actor, plan_id)
         await governance.note_deed(actor, Action.ADMINISTER, [_whom(old)], f"recording plan {old.id} ends")
         await recordings.plans.end(plan_id, version)
         recordings.plans_changed()
