@@ -95,14 +95,15 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
 """What must be asked, or names an object; other parameters are left out."""
 
 _ASSESSMENT = {
-    "subject": "门前公共区域", "organisation": "{organisation}", "system": None, "necessity": "维护公共安全所必需",
+    "subject": "门前公共区域", "organisation": "{system_organisation}", "system": "{system}",
+    "necessity": "维护公共安全所必需",
     "risks": "可能拍到住户窗户", "measures": "设置隐私遮挡", "conclusion": "可以实施", "made_on": "{today}",
     "review_by": "{next_year}",
 }  # fmt: skip
 _BREACH = {
     "title": "账号被他人使用", "organisation": "{organisation}",
     "what": "一个查看账号的口令泄露", "found_at": "{start}",
-    "from": "{start}", "to": None, "kinds": ["video"], "affected": None, "cause": "口令外泄", "harm": "录像被人查看",
+    "from": "{start}", "to": "{end}", "kinds": ["video"], "affected": None, "cause": "口令外泄", "harm": "录像被人查看",
     "measures": "停用账号", "advice": "留意可疑来电", "contact": "值班室",
 }  # fmt: skip
 _SYSTEM = {
@@ -169,7 +170,7 @@ BODIES: Mapping[str, Any] = {
     "POST /api/v1/points/{point_id}/deletions": {"start": "{old}", "end": "{old_end}", "why": "拍到住户室内"},
     "PUT /api/v1/points/{point_id}/masks": {
         "version": "{masks_version}",
-        "items": [{"id": None, "preset": None, "name": "窗户", "why": "住户", "polygon": [[0, 0], [1, 0], [1, 1]]}],
+        "items": [{"id": "{mask}", "preset": None, "name": "窗户", "why": "住户", "polygon": [[0, 0], [1, 0], [1, 1]]}],
     },
     "POST /api/v1/points/{point_id}/ptz": {"act": "preset_set", "preset": 1, "name": "大门"},
     "POST /api/v1/points/{point_id}/ptz/cruise": {"act": "add", "track": 1, "preset": 1, "name": "巡航"},

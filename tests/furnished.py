@@ -43,7 +43,12 @@ NAMES = {CAMERAS[NORTH]: "北区一号", OTHER_CAMERA: "北区二号", CAMERAS[S
 SECOND = "second_officer"
 CASE = {"kind": "criminal_case", "case_no": "A9901010000002026110001", "unit": "分局", "note": "", "minutes": 600}
 REPORTED = date(2026, 11, 1)
-ENTITLED = (("operator", Action.EXPORT), ("operator", Action.UNMASK), ("officer", Action.DELETE))
+ENTITLED = (
+    ("operator", Action.EXPORT),
+    ("operator", Action.UNMASK),
+    ("officer", Action.UNMASK),
+    ("officer", Action.DELETE),
+)
 """Who has a second person's yes to what."""
 
 
@@ -56,6 +61,8 @@ class City:
     people: dict[str, httpx.AsyncClient] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     """Ids of accounts, by user name."""
+    answerable: dict[str, str] = field(default_factory=dict)
+    """Ids of organisations, by video system."""
     began: datetime = field(init=False)
     """What requests are about happened shortly before."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -101,12 +108,15 @@ class City:
         """All that requests of somebody of the district may name."""
         ids = self.ids[district]
         view = await self.platform.registry.point(EVERYTHING, ids["point"])
+        masks = self.platform.masks.of(PointId(ids["point"]))
         number = next(self._numbers)
         return {
             **self.moments(days=days),
             **ids,
             "point_version": str(view.point.version),
-            "masks_version": version_of(self.platform.masks.of(PointId(ids["point"]))),
+            "masks_version": version_of(masks),
+            "system_organisation": self.answerable.get(ids.get("system", ""), ""),
+            "mask": masks[0].id if masks else "",
             "new_code": f"3402000000118{number:07d}",
             "new_name": f"new.{number}",
             "someone": f"viewer.{district}",
@@ -156,14 +166,19 @@ class City:
     async def fresh(self, named: Asking, district: str, username: str) -> dict[str, str]:
         """What a request of somebody may name, with objects that are made for it where it acts on them."""
         words = await self.words(district)
-        for kind in sorted(MAKERS.keys() & {name.strip("{}") for name in named.names.values()}):
+        kinds = {name.strip("{}") for name in named.names.values()} | ({"new_organisation"} & named.words())
+        for kind in sorted(MAKERS.keys() & kinds):
             words[kind] = await self.make(kind, district, username if kind in OWN else "")
-        return words | {name: self.ids[district][name] for name in ("user_name", "system_organisation")}
+        answerable = self.answerable[words["system"]]
+        return words | {"user_name": self.ids[district]["user_name"], "system_organisation": answerable}
+
+    def telling(self, district: str) -> list[str]:
+        """Names and ids by which a text says something of the district."""
+        return [DISTRICTS[district], CAMERAS[district], RECORDERS[district], *self.ids[district].values()]
 
     def told_of(self, text: str, district: str) -> list[str]:
         """What a text says of the district."""
-        words = [DISTRICTS[district], CAMERAS[district], RECORDERS[district], *self.ids[district].values()]
-        return [word for word in words if len(word) > 1 and word in text]
+        return [word for word in self.telling(district) if word in text]
 
 
 async def told(client: httpx.AsyncClient, method: str, path: str, body: Any = None, **more: Any) -> Any:
@@ -343,9 +358,10 @@ async def _approved_assessment(city: City, district: str, owner: str) -> str:
 
 
 async def _system(city: City, district: str, owner: str) -> str:
-    made = city.ids[district]["system_organisation"] = await _organisation(city, district, owner)
-    words = {"new_organisation": made}
-    return str((await _posted(city, "POST", "/api/v1/video-systems", "administrator", district, words))["id"])
+    words = {"new_organisation": await _organisation(city, district, owner)}
+    made = str((await _posted(city, "POST", "/api/v1/video-systems", "administrator", district, words))["id"])
+    city.answerable[made] = words["new_organisation"]
+    return made
 
 
 async def _photographed_sign(city: City, district: str, owner: str) -> str:
@@ -383,6 +399,11 @@ def _requested(*steps: str, kind: str = "request") -> Callable[[City, str, str],
         return await _request(city, district, owner, *steps, kind=kind)
 
     return make
+
+
+async def _agreement(city: City, district: str, owner: str) -> str:
+    words = {"program": await _program(city, district, owner)}
+    return str((await _posted(city, "POST", "/api/v1/sharing", "administrator", district, words))["id"])
 
 
 async def _import(city: City, district: str, owner: str) -> str:
@@ -547,7 +568,7 @@ MAKERS: Mapping[str, Callable[[City, str, str], Awaitable[str]]] = {
     "anomaly": _anomaly,
     "drift": _drift,
     "spare_device": _spare_device,
-    "agreement": _by("POST", "/api/v1/sharing", "administrator"),
+    "agreement": _agreement,
     "segment": _segment,
 }
 """By kind, in the order in which they are made."""

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENDLESS = {"/api/v1/events", "/api/v1/devices/{device_id}/messages"}
 """Answers that do not end; what is in them, tests/contract/test_web.py and tests/flow/test_gateway.py read."""
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text("utf-8"))
-OWNED = ("organisation", "device", "point")
+OWNED = ("organisation", "system_organisation", "device", "point")
 LONG_AGO = 100.0
 """Days: beyond the duty window and the time after which a senior must agree."""
 
@@ -159,13 +159,13 @@ def likened(text: str, words: Mapping[str, str], kind: str) -> str:
 async def test_g12_what_is_unseen_looks_like_what_does_not_exist(city: City) -> None:
     """In each place of a request that names an object: one of the south, asked for by somebody of the north."""
     wrong, tried = [], set()
-    south = city.ids[SOUTH]
+    south = await city.words(SOUTH)
     for route in routes_of(city):
         named = asking(route)
         if action_of(route) is None:
             continue
         in_path = {text.strip("{}") for text in named.names.values()}
-        for kind in sorted(named.words() & (MAKERS.keys() | south.keys()) - {"user_name"}):
+        for kind in sorted(named.words() & {*MAKERS, *OWNED}):
             username, client = await city.asker(route, NORTH)
             words = await city.fresh(named, NORTH, username)
             unseen = await answer(client, city, route, named.filled({**words, kind: south[kind]}))
