@@ -21,11 +21,11 @@ import pytest
 import pytest_asyncio
 
 from anwang.app.build import Platform
-from anwang.governance import ADMINISTRATORS, EVERYTHING, Action, NewGrant, Role, may
+from anwang.governance import ADMINISTRATORS, EVERYTHING, Action, Entry, NewGrant, Role, may
 from anwang.governance.reasons import AGED, FOUR_EYES, NEEDS_PURPOSE, NEEDS_PURPOSE_IF_OLD
 from anwang.kernel.ids import OrgId, PointId
 from anwang.runtime import settings
-from tests.asking import BODIES, ELSE, KINDS, NO_CHILD, PLAIN, Asking, action_of, asking
+from tests.asking import BODIES, ELSE, KINDS, NO_CHILD, PLAIN, Asking, action_of, asker_of, asking
 from tests.furnished import CASE, MAKERS, NORTH, OTHER_CAMERA, SOUTH, City, furnished, told
 from tests.governed import account, cheap, token_of
 from tests.routes import AN_ID, NOBODY, Route, status, walk
@@ -33,7 +33,8 @@ from tests.routes import AN_ID, NOBODY, Route, status, walk
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENDLESS = {"/api/v1/events", "/api/v1/devices/{device_id}/messages"}
 """Answers that do not end; what is in them, tests/contract/test_web.py and tests/flow/test_gateway.py read."""
-DOCUMENT = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text("utf-8"))
+TESTS = Path(__file__).parents[1]
+DOCUMENT = json.loads((TESTS.parent / "docs/openapi.json").read_text("utf-8"))
 OWNED = ("organisation", "system_organisation", "device", "point")
 LONG_AGO = 100.0
 """Days: beyond the duty window and the time after which a senior must agree."""
@@ -336,3 +337,59 @@ async def test_g01_g03_g05_content_is_refused_without_a_purpose_and_without_a_se
         "playback.m3u8", "snapshot.jpg", "unmasked",
     }, "whoever adds a route to content reads here what it was tried for"  # fmt: skip
     assert NO_LOOK.keys() <= {key_of(route) for route in routes_of(city)}
+
+
+# --- what is written of those who only read --------------------------------------------------------------------------
+
+UNWRITTEN: Mapping[str, str] = {
+    "GET /api/v1/media/{segment_id}/init.mp4": "part of a look, which has its rows",
+    "GET /api/v1/media/{segment_id}/{first}-{last}.m4s": "part of a look, which has its rows",
+    "GET /api/v1/session": "of one's own account",
+    "GET /api/v1/tiles/base/{z}/{x}/{y}.mvt": "rivers and roads, of nobody's points",
+    "GET /api/v1/tokens": "of one's own account",
+    "GET /metrics": "numbers of the program for its monitor",
+}
+"""GET routes that leave no row."""
+TWO_ROWS = {"GET /api/v1/sharing/{agreement_id}/pulls.csv"}
+"""A file, of what was read in the ledger."""
+
+
+async def test_law7_whatever_is_read_leaves_a_row_of_its_own(city: City) -> None:
+    """Each GET in a session of its own, ended afterwards: one count, or the row of a look or of a file taken away."""
+    words = (TESTS.parent / "ui/src/governance/locales/en.json", TESTS.parent / "ui/src/governance/locales/zh-CN.json")
+    names = [json.loads(path.read_text("utf-8"))["action"] for path in words]
+    sessions: dict[str, str] = {}
+    counted: dict[str, list[tuple[str, str, int]]] = {}
+    for route in routes_of(city):
+        if route.method != "GET" or not route.governed_by.startswith("allow "):
+            continue
+        username = f"{asker_of(route)}.{NORTH}"
+        named = asking(route)
+        filled = named.filled(await city.fresh(named, NORTH, username))
+        async with await city.client(username) as client:
+            if may(Role(asker_of(route)), Action.OPEN_PURPOSE):
+                await told(client, "POST", "/purposes", CASE)
+            [session] = [each for each in (await told(client, "GET", "/sessions"))["items"] if each["current"]]
+            sessions[session["id"]] = key_of(route)
+            await city.platform.governance._looks.end_session(session["id"])  # of what this has counted
+            await answer(client, city, route, filled)
+            await client.delete("/api/v1/session")
+    governance = city.platform.governance
+    await governance.ledger.append(Entry(kind="fence"))
+    async for _, rows in governance.ledger.rows({}):
+        for row in rows:
+            if row.session in sessions:
+                counted.setdefault(sessions[row.session], []).append((row.kind, row.action, row.count))
+    wrong = []
+    for key in sessions.values():
+        aside = [("changed", "own_account", 0), ("signed_in", "own_account", 0), ("purpose", "open_purpose", 0)]
+        rows = [row for row in counted[key] if row not in aside and row[0] != "closed"]
+        rows.remove(("used", "sessions", 1))  # by which the test knows the session
+        if key in UNWRITTEN:
+            wrong += [f"{key}: {rows}"] if rows else []
+        elif len(rows) != 1 + (key in TWO_ROWS) or (rows[0][0] == "used" and rows[0][2] != 1):
+            wrong.append(f"{key}: {counted[key]}")
+        elif rows[0][0] == "used" and any(rows[0][1] not in each for each in names):
+            wrong.append(f"{key}: the pages have no words for {rows[0][1]}")
+    assert wrong == [], "\n".join(wrong)
+    assert UNWRITTEN.keys() <= set(sessions.values())

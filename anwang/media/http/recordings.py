@@ -261,12 +261,13 @@ Wanted = Annotated[As | None, Query(alias="as", description="h264: H.265 is conv
 Marked = Annotated[bool, Query(description="draw on it who takes it, of which unit, when, and the look's id")]
 Token = Annotated[str, Query(max_length=2000, description="of the look, as the playlist says")]
 Governed = Annotated[Governance, Depends(governance_of)]
-ReadsAxis = Annotated[Actor, allow(Action.READ_TIMELINE)]
-Exports = Annotated[Actor, allow(Action.EXPORT)]
-Pictures = Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL)]
-ReadsDays = Annotated[Actor, allow(Action.READ_TIMELINE, shared=Shared.PULL)]
-Begins = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PULL)]
-Continues = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PIECE)]
+ReadsAxis = Annotated[Actor, allow(Action.READ_TIMELINE, use=None)]
+ReadsPlans = Annotated[Actor, allow(Action.READ_TIMELINE)]
+Exports = Annotated[Actor, allow(Action.EXPORT, use=None)]
+Pictures = Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL, use=None)]
+ReadsDays = Annotated[Actor, allow(Action.READ_TIMELINE, shared=Shared.PULL, use=None)]
+Begins = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PULL, use=None)]
+Continues = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PIECE, use=None)]
 ReadsTraces = Annotated[Actor, allow(Action.READ_TRACE)]
 Administers = Annotated[Actor, allow(Action.ADMINISTER)]
 
@@ -613,7 +614,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
         return plan
 
     @router.get("/recording-plans")
-    async def plans(actor: ReadsAxis, governance: Governed, cursor: Cursor = "", limit: Limit = 200) -> PlansDto:
+    async def plans(actor: ReadsPlans, governance: Governed, cursor: Cursor = "", limit: Limit = 200) -> PlansDto:
         """The plans that hold now: those of classes, and of points that one may see."""
         scope = governance.scope(actor, Action.READ_TIMELINE)
         found = await recordings.plans.current(limit=limit + 1, after=cursor)
