@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -24,10 +25,12 @@ from anwang.app.build import Platform
 from anwang.governance import ADMINISTRATORS, EVERYTHING, Action, Entry, NewGrant, Role, may
 from anwang.governance.reasons import AGED, FOUR_EYES, NEEDS_PURPOSE, NEEDS_PURPOSE_IF_OLD
 from anwang.kernel.ids import OrgId, PointId
+from anwang.kernel.times import rfc3339, to_micros
 from anwang.runtime import settings
 from tests.asking import BODIES, ELSE, KINDS, NO_CHILD, PLAIN, Asking, action_of, asker_of, asking
 from tests.furnished import CASE, MAKERS, NORTH, OTHER_CAMERA, SOUTH, City, furnished, told
 from tests.governed import account, cheap, token_of
+from tests.recordings import plain
 from tests.routes import AN_ID, NOBODY, Route, status, walk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -393,3 +396,58 @@ async def test_law7_whatever_is_read_leaves_a_row_of_its_own(city: City) -> None
             wrong.append(f"{key}: the pages have no words for {rows[0][1]}")
     assert wrong == [], "\n".join(wrong)
     assert UNWRITTEN.keys() <= set(sessions.values())
+
+
+# --- a purpose that a request names itself ---------------------------------------------------------------------------
+
+
+async def test_g01_a_request_may_name_its_purpose_in_its_address(city: City) -> None:
+    """`?purpose=id`, for players and sockets that can't send headers; the header goes first where both are there."""
+    async with await city.client(f"officer.{NORTH}") as stating:
+        mine, other, over = [(await told(stating, "POST", "/purposes", CASE))["id"] for _ in range(3)]
+        await told(stating, "DELETE", f"/purposes/{over}")
+    async with await city.client(f"operator.{NORTH}") as somebody:
+        theirs = (await told(somebody, "POST", "/purposes", CASE))["id"]
+    point, start = PointId(city.ids[NORTH]["point"]), city.began - timedelta(days=3)
+    segment = plain(to_micros(start), to_micros(start + timedelta(minutes=1)), point=point)
+    await city.platform.index.add([segment])
+    span = {"from": rfc3339(start), "to": rfc3339(start + timedelta(minutes=1))}
+    playlist = f"/api/v1/points/{point}/playback.m3u8"
+    async with await city.client(f"officer.{NORTH}") as client:
+        token = client.headers["authorization"].removeprefix("Bearer ")
+
+        async def got(purpose: str, header: str = "") -> tuple[int, str]:
+            headers = {"x-purpose": header} if header else {}
+            query = span | ({"purpose": purpose} if purpose else {})
+            answer = await client.get(playlist, params=query, headers=headers)
+            return answer.status_code, "" if answer.is_success else answer.json()["kind"]
+
+        assert (await client.get("/api/v1/session", params={"purpose": mine})).json()["purpose"]["id"] == mine
+        both = await client.get("/api/v1/session", params={"purpose": mine}, headers={"x-purpose": other})
+        assert both.json()["purpose"]["id"] == other, "the header goes first"
+        assert (await client.get("/api/v1/session")).json()["purpose"] is None, "and the session remembers neither"
+        assert await got("") == (403, "purpose_needed")
+        assert await got(mine) == (200, "")
+        assert await got(mine, header=over) == (403, "purpose_needed"), "the header goes first"
+        assert await got(over, header=other) == (200, "")
+        assert await got(theirs) == (404, "not_found")
+        assert await got(AN_ID) == (404, "not_found")
+        text = (await client.get(playlist, params={**span, "purpose": mine})).text
+        [init] = re.findall(r'#EXT-X-MAP:URI="([^"]+)"', text)
+        piece = await client.get(str(httpx.URL(f"https://anwang.test{playlist}").join(init)))
+        assert piece.status_code == 404, "the look's token is enough for a piece; here its bytes are nowhere"
+        # sockets
+        live = f"/api/v1/points/{point}/live"
+        past = f"/api/v1/points/{point}/device-playback?{urlencode(span)}"
+        assert await status(city.platform.api, "WEBSOCKET", past, token) == 403
+        assert await status(city.platform.api, "WEBSOCKET", f"{live}?purpose={theirs}", token) == 1008
+        waiting = [f"{live}?purpose={mine}", f"{past}&purpose={other}"]
+        opened = [status(city.platform.api, "WEBSOCKET", address, token) for address in waiting]
+        assert await asyncio.gather(*opened) == [503, 503], "no media process runs"
+        [session] = [each for each in (await told(client, "GET", "/sessions"))["items"] if each["current"]]
+    governance = city.platform.governance
+    await governance.ledger.append(Entry(kind="fence"))
+    rows = [row async for _, page in governance.ledger.rows({}) for row in page if row.session == session["id"]]
+    looks = {(row.action, row.purpose, row.case) for row in rows if row.kind == "opened"}
+    actions = [("view_playback", mine), ("view_playback", other), ("view_live", mine)]
+    assert looks == {(action, purpose, CASE["case_no"]) for action, purpose in actions}
