@@ -188,15 +188,20 @@ async def told(client: httpx.AsyncClient, method: str, path: str, body: Any = No
     return answer.json() if answer.content else None
 
 
-async def furnished(platform: Platform) -> City:
-    """Accounts of every role for the whole city and for each district, and one of everything in each district."""
+async def laid_out(platform: Platform) -> City:
+    """Accounts of every role for the whole city, two districts, and their points."""
     city = City(platform)
     await everyone(platform.governance)
-    registry = platform.registry
     for district, name in DISTRICTS.items():
-        made = await registry.add_organisation(name=name, kind=OrgKind.DISTRICT)
+        made = await platform.registry.add_organisation(name=name, kind=OrgKind.DISTRICT)
         city.ids[district]["organisation"] = made.id
     await _points(city)
+    return city
+
+
+async def furnished(platform: Platform) -> City:
+    """And accounts of every role for each district, and one of everything in each."""
+    city = await laid_out(platform)
     month = platform.clock.now() + timedelta(days=30)
     await platform.governance.seed(
         [
