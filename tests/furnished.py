@@ -29,7 +29,7 @@ from anwang.media.plays import Play
 from anwang.registry import Answer, CatalogueItem, Evidence, EvidenceKind, OrgKind, PointFilter, device_key
 from tests.asking import OWN, PICTURE, Asking, asker_of, asking
 from tests.assembled import client_of
-from tests.governed import PASSWORD, account, everyone, token_of
+from tests.governed import PASSWORD, account, cheap, everyone, token_of
 from tests.recordings import plain
 from tests.routes import Route
 
@@ -167,6 +167,7 @@ class City:
         """What a request of somebody may name, with objects that are made for it where it acts on them."""
         words = await self.words(district)
         kinds = {name.strip("{}") for name in named.names.values()} | ({"new_organisation"} & named.words())
+        kinds = kinds & set(OWN) if named.method in ("GET", "WEBSOCKET") else kinds  # which leave it as it is
         for kind in sorted(MAKERS.keys() & kinds):
             words[kind] = await self.make(kind, district, username if kind in OWN else "")
         answerable = self.answerable[words["system"]]
@@ -186,6 +187,13 @@ async def told(client: httpx.AsyncClient, method: str, path: str, body: Any = No
     answer = await client.request(method, f"/api/v1{path}", **({} if body is None else {"json": body}), **more)
     assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
     return answer.json() if answer.content else None
+
+
+async def without_media(platform: Platform) -> Platform:
+    """One that is not served, where nobody waits for a media process, and passwords cost little."""
+    await platform.children.stop()
+    platform.governance._passwords = cheap()
+    return platform
 
 
 async def laid_out(platform: Platform) -> City:

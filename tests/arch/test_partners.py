@@ -26,8 +26,8 @@ from anwang.registry import Point
 from anwang.runtime import settings
 from tests.asking import asking
 from tests.assembled import client_of
-from tests.furnished import CAMERAS, NORTH, OTHER_CAMERA, City, laid_out
-from tests.governed import HERE, actor_of, cheap
+from tests.furnished import CAMERAS, NORTH, OTHER_CAMERA, City, laid_out, without_media
+from tests.governed import HERE, actor_of
 from tests.routes import AN_ID, status, walk
 
 SEEN = CAMERAS[NORTH]
@@ -52,9 +52,8 @@ PIECES = {
 async def city(tmp_path: Path) -> AsyncIterator[City]:
     found = settings.Settings(data=str(tmp_path / "data"), key_file=str(tmp_path / "key"))
     platform = await Platform.open(found)
-    platform.governance._passwords = cheap()
     try:
-        yield await laid_out(platform)
+        yield await laid_out(await without_media(platform))
     finally:
         await platform.close()
 

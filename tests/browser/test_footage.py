@@ -100,7 +100,7 @@ def test_real_footage_is_seen_live_and_again(city: City, enter: Open, tmp_path: 
         video = page.locator(".tile video")
         until(lambda: counted(video) >= 60, "five seconds of it")
         assert size(video) == wanted
-        check_marked(page.locator(".tile", has=video), session)
+        check_marked(page.locator(".tile"), session)
 
         def span() -> dict[str, Any] | None:
             now = datetime.now(UTC)
@@ -114,7 +114,7 @@ def test_real_footage_is_seen_live_and_again(city: City, enter: Open, tmp_path: 
         again = page.locator(".tile video")
         until(lambda: counted(again) >= 40, "its recording plays")
         assert size(again) == wanted
-        check_marked(page.locator(".tile", has=again), session)
+        check_marked(page.locator(".tile"), session)
         page.close()
         ended = admin.delete(f"/recording-plans/{answer.json()['id']}", params={"version": answer.json()["version"]})
         assert ended.status_code == 204, ended.text

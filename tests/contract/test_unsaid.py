@@ -19,8 +19,8 @@ from anwang.kernel.ids import PointId
 from anwang.kernel.times import rfc3339, to_micros
 from anwang.runtime import settings
 from tests.assembled import client_of
-from tests.furnished import NORTH, RECORDERS, City, furnished, told
-from tests.governed import PASSWORD, cheap
+from tests.furnished import NORTH, RECORDERS, City, furnished, told, without_media
+from tests.governed import PASSWORD
 from tests.recordings import plain
 from tests.scanned import ledger_text, said_of, saying_everything
 
@@ -33,9 +33,8 @@ async def test_no_secret_of_devices_factors_programs_and_looks_is_said(
     found = settings.Settings(data=str(tmp_path / "data"), key_file=str(tmp_path / "key"))
     with saying_everything():
         platform = await Platform.open(found)
-        platform.governance._passwords = cheap()
         try:
-            city = await furnished(platform)
+            city = await furnished(await without_media(platform))
             secrets = [DEVICE, CAMERA, CHANGED]
             await _devices(city)
             secrets += await _factor(city)

@@ -25,8 +25,7 @@ from anwang.runtime import settings
 from anwang.stores.state import media_metadata, metadata
 from tests.asking import BODIES, ELSE, Asking, asking, texts_in, with_text
 from tests.flow.test_probe import INSIDE
-from tests.furnished import NORTH, SOUTH, City, furnished
-from tests.governed import cheap
+from tests.furnished import NORTH, SOUTH, City, furnished, without_media
 from tests.routes import Route, status, walk
 
 pytestmark = pytest.mark.timeout(300)
@@ -76,9 +75,8 @@ async def city(tmp_path: Path) -> AsyncIterator[City]:
     (tmp_path / "in").mkdir()
     found = settings.Settings(data=str(tmp_path / "in/data"), key_file=str(tmp_path / "in/key"))
     platform = await Platform.open(found)
-    platform.governance._passwords = cheap()
     try:
-        opened = await furnished(platform)
+        opened = await furnished(await without_media(platform))
         yield opened
         await opened.close()
     finally:
