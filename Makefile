@@ -74,7 +74,7 @@ lock: $(VENV)/.dev ## renew the lock files from pyproject.toml
 
 .PHONY: bless
 bless: install ## renew golden files; read the difference in review
-	BLESS=1 $(BIN)/python -m pytest tests/golden
+	BLESS=1 $(BIN)/python -m pytest tests/arch/test_routes.py tests/contract/test_metrics.py
 
 .PHONY: bench
 bench: install ## the measurements of docs/benchmarks.md

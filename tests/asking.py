@@ -20,7 +20,8 @@ KINDS: Mapping[str, str] = {
     "anomaly_id": "anomaly", "approval_id": "approval", "assessment_id": "assessment", "breach_id": "breach",
     "code": "source", "deletion_id": "deletion", "device": "device", "device_id": "device", "drift": "drift",
     "export_id": "export", "form_id": "form", "hold_id": "hold", "agreement_id": "agreement", "import_id": "import",
-    "layout_id": "layout", "plan_id": "plan", "play_id": "play", "point": "point", "point_id": "point",
+    "layout_id": "layout",
+    "organisation": "organisation", "plan_id": "plan", "play_id": "play", "point": "point", "point_id": "point",
     "purpose_id": "purpose", "request_id": "request", "segment_id": "segment", "session_id": "session",
     "sign_id": "sign", "system_id": "system", "tour_id": "tour", "user_id": "user",
 }  # fmt: skip
@@ -35,6 +36,7 @@ OTHERWISE: Mapping[str, Mapping[str, str]] = {
     "POST /api/v1/requests/{request_id}/proposal": {"request_id": "searched_request"},
     "POST /api/v1/requests/{request_id}/purpose": {"request_id": "searched_request"},
     "DELETE /api/v1/tokens/{session_id}": {"session_id": "token"},
+    "PATCH /api/v1/organisations/{organisation}": {"organisation": "new_organisation"},
     "POST /api/v1/devices/{device}/adopt": {"device": "spare_device"},
     "POST /api/v1/devices/{device}/refuse": {"device": "spare_device"},
     "GET /api/v1/signs/{sign_id}/photo": {"sign_id": "photographed_sign"},
@@ -167,6 +169,10 @@ BODIES: Mapping[str, Any] = {
         "name": "新所", "kind": "police_station", "parent": "{organisation}", "division": "340200",
         "police_code": "340200000000", "gb_id": "34020000002160000001",
     },
+    "PATCH /api/v1/organisations/{organisation}": {
+        "name": "北区所", "kind": "police_station", "division": "340200", "police_code": "340200000000",
+        "gb_id": "34020000002160000001",
+    },
     "POST /api/v1/points/{point_id}/deletions": {"start": "{old}", "end": "{old_end}", "why": "拍到住户室内"},
     "PUT /api/v1/points/{point_id}/masks": {
         "version": "{masks_version}",
@@ -221,11 +227,11 @@ BODIES: Mapping[str, Any] = {
     "PUT /api/v1/tours/{tour_id}": _TOUR,
     "POST /api/v1/users": {
         "username": "{new_name}", "display_name": "新账号", "role": "viewer", "organisation": "{organisation}",
-        "password": "{password}", "ends_at": "{later}",
+        "password": "{password}", "ends_at": "{later}", "escort": "",
     },
     "PATCH /api/v1/users/{user_id}": {
         "username": "{user_name}", "display_name": "改名", "role": "viewer", "organisation": "{organisation}",
-        "ends_at": "{later}", "password": "{password}",
+        "ends_at": "{later}", "password": "{password}", "escort": "",
     },
     "PUT /api/v1/users/{user_id}/grants": {
         "items": [

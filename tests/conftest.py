@@ -8,12 +8,17 @@ from typing import Any, NoReturn
 
 import pytest
 import structlog
+from hypothesis import settings as hypothesis_settings
 
 # as the product's own logs: a traceback without its local variables, which takes seconds to lay out
 structlog.configure(processors=[
     *structlog.get_config()["processors"][:-1],
     structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
 ])  # fmt: skip
+
+# a machine that is busy with other tests is no slow code
+hypothesis_settings.register_profile("anwang", deadline=None)
+hypothesis_settings.load_profile("anwang")
 
 TOGETHER = ("tests/browser/",)
 """Folders whose tests share what is dear to start, so that one worker runs all of them."""

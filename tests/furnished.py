@@ -211,19 +211,17 @@ async def furnished(platform: Platform) -> City:
     """And accounts of every role for each district, and one of everything in each."""
     city = await laid_out(platform)
     month = platform.clock.now() + timedelta(days=30)
-    await platform.governance.seed(
-        [
-            account(
-                f"{name}.{district}",
-                Role.OFFICER if name == SECOND else Role(name),
-                city.ids[district]["organisation"],
-                ends_at=month if name == "contractor" else None,
-                has_past=True,
-            )
-            for district in DISTRICTS
+    for district in DISTRICTS:
+        org_id = city.ids[district]["organisation"]
+        house = [
+            account(f"{name}.{district}", Role.OFFICER if name == SECOND else Role(name), org_id, has_past=True)
             for name in (*Role, SECOND)
+            if name is not Role.CONTRACTOR
         ]
-    )
+        escort = next(one.id for one in await platform.governance.seed(house) if one.role is Role.OPERATOR)
+        name = f"{Role.CONTRACTOR}.{district}"
+        hired = account(name, Role.CONTRACTOR, org_id, ends_at=month, has_past=True, escort=escort)
+        await platform.governance.seed([hired])
     async with await city.client("security_administrator.one") as security:
         listed = await told(security, "GET", "/users?limit=500")
         city.known = {each["username"]: each["id"] for each in listed["items"]}

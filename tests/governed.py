@@ -110,7 +110,10 @@ async def everyone(governance: Governance) -> dict[str, str]:
     """One account per role in the whole city; a token of each, by role."""
     month = governance.rights.clock.now() + timedelta(days=30)
     ends = {Role.CONTRACTOR: month}
-    await governance.seed([account(role.value + ".one", role, ends_at=ends.get(role)) for role in Role])
+    house = [account(f"{role.value}.one", role) for role in Role if role is not Role.CONTRACTOR]
+    escort = next((one.id for one in await governance.seed(house) if one.role is Role.OPERATOR), "")
+    hired = account("contractor.one", Role.CONTRACTOR, ends_at=ends[Role.CONTRACTOR], escort=escort)
+    await governance.seed([hired])
     return {role.value: await token_of(governance, role.value + ".one") for role in Role}
 
 

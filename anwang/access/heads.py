@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from anwang.access.model import Address, Ptz, PtzOrder
 from anwang.access.service import Access
-from anwang.kernel.errors import AnwangError, Conflict
+from anwang.kernel.errors import AnwangError, Conflict, Unavailable
 from anwang.kernel.ids import PointId
 from anwang.runtime import logs
 
@@ -18,6 +18,11 @@ DEFAULT_MS = 2_000
 LONGEST_MS = 5_000
 HOLD_SECONDS = 8.0
 """A head stays with whoever moved it last for so long."""
+
+STOP_SECONDS = 3.0
+"""The platform's end waits so long for the stops of what still moves."""
+_TAKES_OVER = (Ptz.PRESET_GO, Ptz.CRUISE_START, Ptz.STOP)
+"""What ends a movement of the head by itself."""
 
 _STOPPED_BY = {Ptz.MOVE: Ptz.STOP, Ptz.FOCUS_NEAR: Ptz.LENS_STOP, Ptz.FOCUS_FAR: Ptz.LENS_STOP}
 _STOPPED_BY |= {Ptz.IRIS_OPEN: Ptz.LENS_STOP, Ptz.IRIS_CLOSE: Ptz.LENS_STOP}
@@ -53,9 +58,11 @@ class Heads:
         self._access = access
         self._on_change = on_change
         self._holders: dict[PointId, Holder] = {}
-        self._stops: dict[PointId, asyncio.TimerHandle] = {}
+        self._stops: dict[tuple[PointId, Ptz], tuple[asyncio.TimerHandle, Address]] = {}
+        """What will be sent by itself: a head and its lens move at the same time."""
         self._ends: dict[PointId, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     def holder(self, point: PointId) -> Holder | None:
         """Who holds a head now, or None."""
@@ -67,21 +74,31 @@ class Heads:
     ) -> None:
         """Send an order; a movement stops by itself after `ms` (at most LONGEST_MS) unless it is renewed.
 
-        Raises Conflict while somebody of the same or a higher rank holds the head, and as Gateway.ptz.
+        Raises Conflict while somebody of the same or a higher rank holds the head, and as Gateway.ptz: the movement is
+        stopped all the same, for the device may have obeyed and its answer been lost.
         """
+        if self._is_closed:
+            raise Unavailable("the platform is stopping")
         loop = asyncio.get_running_loop()
         held = self.holder(address.point)
         if held is not None and held.actor != actor and held.rank >= rank:
             raise Conflict(f"{held.name} moves this camera", f"wait {held.until - loop.time():.0f} s or ask them")
         self._before(address.point, order)
+        if (stop := _STOPPED_BY.get(order.act)) is not None:
+            self._cancel(address.point, stop)
+            seconds = min(max(ms, 100), LONGEST_MS) / 1000
+            timer = loop.call_later(seconds, self._stop, address, stop)
+            self._stops[address.point, stop] = timer, address
         await self._access.ptz(address, order)
         self._hold(address.point, Holder(actor=actor, name=name, rank=rank, until=loop.time() + self._hold_seconds))
-        if (timer := self._stops.pop(address.point, None)) is not None:
-            timer.cancel()
-        stop = _STOPPED_BY.get(order.act)
-        if stop is not None:
-            seconds = min(max(ms, 100), LONGEST_MS) / 1000
-            self._stops[address.point] = loop.call_later(seconds, self._stop, address, stop)
+        if order.act in _TAKES_OVER:
+            self._cancel(address.point, Ptz.STOP)
+        elif order.act is Ptz.LENS_STOP:
+            self._cancel(address.point, Ptz.LENS_STOP)
+
+    def _cancel(self, point: PointId, stop: Ptz) -> None:
+        if (pending := self._stops.pop((point, stop), None)) is not None:
+            pending[0].cancel()
 
     def _hold(self, point: PointId, holder: Holder) -> None:
         loop = asyncio.get_running_loop()
@@ -98,15 +115,22 @@ class Heads:
         self._holders.pop(point, None)
         self._on_change(point, None)
 
-    def close(self) -> None:
-        """Forget all timers; nobody is told."""
-        for timer in (*self._ends.values(), *self._stops.values()):
+    async def close(self) -> None:
+        """Take no more orders, stop what still moves, within STOP_SECONDS; nobody is told who holds a head."""
+        self._is_closed = True
+        for timer in self._ends.values():
             timer.cancel()
         self._ends.clear()
-        self._stops.clear()
+        for (_, stop), (timer, address) in list(self._stops.items()):
+            timer.cancel()
+            self._stop(address, stop)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=STOP_SECONDS)
+        for task in self._tasks:
+            task.cancel()
 
     def _stop(self, address: Address, act: Ptz) -> None:
-        self._stops.pop(address.point, None)
+        self._stops.pop((address.point, act), None)
         task = asyncio.get_running_loop().create_task(self._send_stop(address, act))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

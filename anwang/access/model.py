@@ -118,8 +118,11 @@ class Step(StrEnum):
 class Trace(Protocol):
     """The record of one play; written by everyone on its way."""
 
-    def step(self, step: Step, detail: str = "", *, message: bytes = b"", outgoing: bool = False) -> None:
-        """Note a step. message: the wire message with secrets already redacted."""
+    def step(self, step: Step, detail: str = "") -> None:
+        """Note a step."""
+
+    def message(self, data: bytes, *, outgoing: bool) -> None:
+        """Keep a wire message of the play, secrets already redacted."""
 
 
 class Ptz(StrEnum):

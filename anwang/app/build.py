@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import itertools
 import os
 import signal
@@ -117,6 +116,7 @@ from anwang.runtime import logs, machine
 from anwang.runtime.clock import Clock, SystemClock
 from anwang.runtime.secrets import Sealer, open_keys
 from anwang.runtime.settings import Settings, describe
+from anwang.runtime.zones import Zones
 from anwang.stores.bus import Bus, open_bus
 from anwang.stores.objects import Objects
 from anwang.stores.series import EmbeddedSeries, Series, spawn_embedded
@@ -203,12 +203,7 @@ class Platform:
         self.ready = asyncio.Event()
         self._salvage_due = asyncio.Event()
         self._numbers = itertools.count()
-        self._sip_hosts = [
-            (ipaddress.ip_network(network, strict=False), zone.sip_host)
-            for zone in settings.zones.values()
-            if zone.sip_host
-            for network in zone.networks
-        ]
+        self.zones = Zones(settings.zones)
         self._evidence: list[Evidence] = []
         self._traces: dict[str, PlayTrace] = {}
         self._traces_due = asyncio.Event()
@@ -505,6 +500,7 @@ class Platform:
             on_evidence=self._on_evidence,
             on_play=self._on_play,
             on_outcome=self._on_outcome,
+            on_refused=self._on_media_refused,
         )
         self.recorder.attach(self.streams)
         self.signals = Signals(stores.media, clock, wake=self.recorder.called)
@@ -581,16 +577,18 @@ class Platform:
     async def _points_of_class(self, name: str) -> Sequence[PointId]:
         return self.registry.points_of_class(PointClass(int(name)))
 
-    def _media_host(self, zone: str) -> str:
-        found = self.settings.zones.get(zone)
-        return found.media_host if found is not None else ""
+    def _media_host(self, address: Address) -> str:
+        """Our address as a point's device must send media to it; '' where the device is not there to be told."""
+        if self.gateway is None or address.gateway != self.gateway.name:
+            return ""
+        peer = self.gateway.peer_of(address.device)
+        if peer is None:
+            return ""
+        return self.zones.of(peer[1], named=address.zone).media_host or self.gateway.line.local(peer)[0]
 
     def _sip_host(self, peer: str) -> str:
         """Our address for SIP as the peer's zone must see it; '' where no zone says."""
-        if not self._sip_hosts:
-            return ""
-        address = ipaddress.ip_address(peer.partition("%")[0])
-        return next((host for network, host in self._sip_hosts if address in network), "")
+        return self.zones.of(peer).sip_host
 
     def _next_ssrc(self, past: bool) -> int:
         kind = StreamKind.HISTORY if past else StreamKind.LIVE
@@ -639,6 +637,10 @@ class Platform:
     def _on_outcome(self, address: Address, ok: bool, detail: str) -> None:
         if address.gateway == self.rtsp.name:
             self.rtsp.note_stream(address.device, ok, detail)
+
+    def _on_media_refused(self, address: Address, reason: str) -> None:
+        if self.gateway is not None and address.gateway == self.gateway.name:
+            self.gateway.refuse_media(address.device, reason)
 
     def _on_signal(self, device: str, alarm: AlarmNotify) -> None:
         self.notices.signal(device, alarm)
@@ -694,6 +696,7 @@ class Platform:
                 ("exports", self.making.run()),
                 ("requests", self.requests.run()),
                 ("assessments", self.assessments.run()),
+                ("filings", self.duties.run()),
                 ("upkeep", self.upkeep.run()),
                 ("salvage", self._salvage()),
                 ("rtsp", self.rtsp.run()),
@@ -723,6 +726,7 @@ class Platform:
         self, tasks: list[asyncio.Task[None]], recording: asyncio.Task[None], stopping: asyncio.Task[Any]
     ) -> None:
         log.info("stopping")
+        await self.heads.close()  # while devices can still be told
         await self.events.close()  # streams of events never end by themselves
         for task in (recording, stopping):
             task.cancel()
@@ -816,7 +820,9 @@ class Platform:
         due, self._traces = self._traces, {}
         for trace in due.values():
             try:
-                await self.plays.put(play_of(trace))
+                has_ended = trace.ended_us is not None
+                await self.plays.put(play_of(trace), is_late=trace.is_kept)
+                trace.is_kept = has_ended
             except Exception as err:
                 log.error("a play's trace could not be stored", play=trace.id, error=str(err))
 
@@ -855,7 +861,7 @@ def play_of(trace: PlayTrace) -> Play:
         verdict=f"{verdict.sentence} {verdict.next_step}".strip(),
         first_picture_ms=None if picture is None else picture // 1000,
         steps=tuple(PlayStep(at_us=s.at_us, step=s.step.value, detail=s.detail) for s in trace.steps),
-        messages=tuple(s.message for s in trace.steps if s.message is not None),
+        messages=tuple(trace.messages),
     )
 
 

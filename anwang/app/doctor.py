@@ -17,6 +17,8 @@ from anwang.runtime.settings import Settings
 __all__ = ["Finding", "Grade", "examine"]
 
 LARGE_OFFSET_US = 100_000
+LAWFUL_DAYS = 30
+"""Regulation 799, article 17."""
 
 
 def examine(settings: Settings, *, running: bool = False) -> list[Finding]:
@@ -31,6 +33,7 @@ def examine(settings: Settings, *, running: bool = False) -> list[Finding]:
         *_kernel(settings),
         *_disk(settings),
         *_key(settings),
+        *_retention(settings),
         *ports(settings, running=holder),
         *zones(settings),
     ]
@@ -99,6 +102,17 @@ def _disk(settings: Settings) -> Iterator[Finding]:
                 detail=f"{folder} ({told}) cannot be written by this user",
                 hint="run doctor as the user that the platform runs as, or give that user the folder",
             )
+
+
+def _retention(settings: Settings) -> Iterator[Finding]:
+    days = settings.retention.minimum_days
+    if days < LAWFUL_DAYS:
+        yield Finding(
+            grade=Grade.WARN,
+            subject="retention",
+            detail=f"recordings may be deleted after {days} days",
+            hint=f"Regulation 799 art. 17 wants {LAWFUL_DAYS}: raise retention.minimum_days",
+        )
 
 
 def _key(settings: Settings) -> Iterator[Finding]:

@@ -64,13 +64,26 @@ class PlatformMetrics(Collector):
         yield GaugeMetricFamily("anwang_signals_waiting", "Marks that wait to be written", p.signals.waiting)
         feeds = p.streams.feeds()
         yield GaugeMetricFamily("anwang_open_streams", "Streams open now", len(feeds))
-        lost = sum(feed.flow.lost for feed in feeds if feed.flow is not None)
+        flows = [feed.flow for feed in feeds if feed.flow is not None]
+        lost = sum(flow.lost for flow in flows)
         yield GaugeMetricFamily("anwang_open_streams_lost_packets", "Packets lost on streams open now", lost)
-        reordered = sum(feed.flow.reordered for feed in feeds if feed.flow is not None)
+        reordered = sum(flow.reordered for flow in flows)
         yield GaugeMetricFamily(
             "anwang_open_streams_reordered_packets", "Packets out of order on streams open now", reordered
         )
-        skipped = sum(feed.flow.dropped for feed in feeds if feed.flow is not None)
+        malformed = sum(flow.malformed for flow in flows)
+        yield GaugeMetricFamily(
+            "anwang_open_streams_malformed_packets", "Packets that were no RTP on streams open now", malformed
+        )
+        senseless = sum(flow.skipped_bytes for flow in flows)
+        yield GaugeMetricFamily(
+            "anwang_open_streams_senseless_bytes", "Bytes skipped as senseless on streams open now", senseless
+        )
+        incomplete = sum(flow.dropped_units for flow in flows)
+        yield GaugeMetricFamily(
+            "anwang_open_streams_incomplete_pictures", "Incomplete pictures dropped on streams open now", incomplete
+        )
+        skipped = sum(flow.dropped for flow in flows)
         yield GaugeMetricFamily(
             "anwang_open_streams_skipped_fragments", "Fragments that viewers too slow for them skipped", skipped
         )
@@ -119,6 +132,9 @@ class PlatformMetrics(Collector):
         yield GaugeMetricFamily(
             "anwang_assessments_overdue", "Impact assessments that are overdue for review", p.assessments.overdue
         )
+        yield GaugeMetricFamily(
+            "anwang_filings_overdue", "Video systems whose filing with the police is overdue", p.duties.overdue
+        )
         retention = p.retention
         yield CounterMetricFamily("anwang_retention_deleted", "Expired objects deleted", retention.deleted)
         yield CounterMetricFamily("anwang_retention_deleted_bytes", "Their bytes", retention.deleted_bytes)
@@ -161,6 +177,9 @@ class PlatformMetrics(Collector):
             "anwang_sip_unhandled", "Messages left unhandled for want of room", gateway.notices.refused_tasks
         )
         yield CounterMetricFamily("anwang_sip_refusals", "Requests refused", gateway.refusals.total)
+        yield CounterMetricFamily(
+            "anwang_sip_flooding", "Requests of senders who asked too much", gateway.floods.refused
+        )
         yield CounterMetricFamily(
             "anwang_sip_refusals_forgotten",
             "Refused peers no longer listed for want of room",

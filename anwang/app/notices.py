@@ -327,4 +327,4 @@ class Notices:
 
 
 def _sees(registry: Registry, actor: Actor, point: str) -> bool:
-    return actor.scope.sees_all or registry.sees(actor.scope, PointId(point))
+    return actor.scope.sees_all or registry.sees(actor.sight, PointId(point))

@@ -71,12 +71,14 @@ def _port(name: str, host: str, port: int, kind: socket.SocketKind, running: int
 def _rtp(settings: Settings, running: int | None) -> Iterator[Finding]:
     first, last = settings.media.rtp_ports
     host, subject = settings.media.host, "RTP ports"
+    if host == "::" and _bind_problem(host, 0, socket.SOCK_DGRAM) is not None:
+        host = "0.0.0.0"  # noqa: S104 - what is left of `::` where the kernel has no IPv6
     if (problem := _bind_problem(host, 0, socket.SOCK_DGRAM)) is not None:
         yield Finding(
             grade=Grade.BAD,
             subject=subject,
             detail=f"media.host {host} cannot be received on: {problem}",
-            hint="set an address of this machine, or 0.0.0.0",
+            hint="set an address of this machine, or ::",
         )
         return
     sample = range(first, last, SAMPLE + SAMPLE % 2)
@@ -185,10 +187,11 @@ def _route(name: str, zone: Zone, network: ipaddress.IPv4Network | ipaddress.IPv
             detail=f"devices in {network} are told {told} for {what}; our packets leave from {ours}",
             hint=hint,
         )
+    sip_host = zone.sip_host or ours
     yield Finding(
         grade=Grade.OK,
         subject=subject,
-        detail=f"{network} sees us as {zone.sip_host or ours}, sends media to {zone.media_host or ours}",
+        detail=f"{network} sees us as {sip_host}, sends media to {zone.media_host or sip_host}",
     )
 
 

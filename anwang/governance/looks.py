@@ -431,7 +431,10 @@ def _bare_until(unmask: Approval, because: Because) -> datetime:
 
 def _until(actor: Actor, objects: Sequence[Object], now: datetime) -> datetime | None:
     """When the first of the objects is out of its hours."""
-    ends = [live_until([grant for grant in actor.grants if grant.area.miss(each) is None], now) for each in objects]
+    ends = [
+        live_until([grant for grant in actor.grants if grant.area.miss(each, shared=True) is None], now)
+        for each in objects
+    ]
     return min((end for end in ends if end is not None), default=None)
 
 

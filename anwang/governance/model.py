@@ -8,7 +8,7 @@ ones carry on. What a look lacks, a purpose or a second person, is refused here,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, NewType, TypeVar
@@ -124,6 +124,8 @@ class Actor:
     """A program of another department: it can do what an agreement says, and without one nothing."""
     terms: Terms | None = None
     """Of a partner, those of the agreement in force."""
+    looks: bool = False
+    """What is asked is only looked at, so that what others share is in the scope, too."""
 
     @property
     def fields(self) -> frozenset[str] | None:
@@ -135,7 +137,13 @@ class Actor:
     @property
     def scope(self) -> Scope:
         """Where all that the role may do may be done."""
-        return scope_of_grants(self.grants)
+        return self.sight if self.looks else scope_of_grants(self.grants)
+
+    @property
+    def sight(self) -> Scope:
+        """What may be looked at: the scope, and what others let its organisations see."""
+        found = scope_of_grants(self.grants)
+        return found if self.is_partner else replace(found, shared=True)
 
     def may(self, action: Action) -> bool:
         """Whether it may be done somewhere."""
@@ -198,6 +206,10 @@ PLAYS = frozenset({Action.VIEW_PLAYBACK, Action.SNAPSHOT, Action.EXPORT})
 """What is done to recordings, within a grant's history."""
 
 
+SIGHT = frozenset({Action.READ_POINTS, Action.READ_TIMELINE, Action.VIEW_LIVE, Action.VIEW_PLAYBACK, Action.SNAPSHOT})
+"""What a point's owner lets other organisations do (授权单位): look, and no more."""
+
+
 def decide(
     actor: Actor,
     action: Action,
@@ -212,7 +224,8 @@ def decide(
     span: of recorded content; None: it is live. because: the reasons, for a look at content; without them only sight,
     role and hours are decided.
     """
-    reaching = [grant for grant in actor.grants if grant.area.miss(one) is None]
+    shared = action in SIGHT and not actor.is_partner
+    reaching = [grant for grant in actor.grants if grant.area.miss(one, shared=shared) is None]
     if not reaching:
         return Decision(
             actor=actor, action=action, verdict=Verdict.UNSEEN, reason="there is no such object", hint="check the id"
@@ -286,7 +299,7 @@ def scope_of(actor: Actor, action: Action) -> Scope:
     told = _no_right(actor, action)
     if told is not None:
         raise Denied(*told)
-    return actor.scope
+    return actor.sight if action in SIGHT else replace(actor, looks=False).scope
 
 
 def why_not(role: Role, action: Action) -> tuple[str, str]:
@@ -311,6 +324,7 @@ class User:
     """An account. suspended: why the program disabled it, "" where it did not. ends_at: when it can no longer be used;
     None: it has no such end. is_service: of a program, which has tokens and no password. is_partner: of a program of
     another department. sign_on: who signs in to it by another house's account (issuer and subject), "" for nobody.
+    escort: who of the house accompanies a contractor, "" where nobody is named.
     """
 
     id: UserId
@@ -328,6 +342,7 @@ class User:
     is_service: bool = False
     is_partner: bool = False
     sign_on: str = ""
+    escort: str = ""
 
 
 def actor_for(
@@ -377,8 +392,8 @@ def within(found: Organisation | None, org_id: OrgId, scope: Scope) -> Organisat
 class NewUser:
     """What is needed to make an account, with a grant of all below its organisation.
 
-    has_past: whether the grant reaches recordings from before it. ends_at, is_service, is_partner: see User. password:
-    none for a program.
+    has_past: whether the grant reaches recordings from before it. ends_at, is_service, is_partner, escort: see User.
+    password: none for a program.
     """
 
     username: str
@@ -390,6 +405,7 @@ class NewUser:
     ends_at: datetime | None = None
     is_service: bool = False
     is_partner: bool = False
+    escort: str = ""
 
 
 class SessionKind(StrEnum):

@@ -103,6 +103,7 @@ NEXT: Mapping[tuple[ApprovalState, Step], ApprovalState] = {
     (ApprovalState.GRANTED, Step.LAPSE): ApprovalState.EXPIRED,
 }
 
+AWAITED = frozenset({ApprovalState.OPEN, ApprovalState.URGENT, ApprovalState.OVERDUE})
 USABLE = frozenset({ApprovalState.GRANTED, ApprovalState.URGENT})
 
 

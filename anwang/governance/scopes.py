@@ -48,7 +48,8 @@ class Object:
 
     org_path: of the organisation that owns it. department: codes joined by a slash. What is no point (a device, an
     account) has nothing but its path. name: for people; "" where nobody asked. is_forbidden: no camera may stand
-    there, so that nothing of it is shown (Regulation 799 art. 8).
+    there, so that nothing of it is shown (Regulation 799 art. 8). may_see: paths of organisations that its owner lets
+    look at it, and do nothing else.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Object:
     zone: str = ""
     name: str = ""
     is_forbidden: bool = False
+    may_see: tuple[str, ...] = ()
 
 
 Owned = Callable[[Sequence[PointId]], Awaitable[Mapping[PointId, Object]]]
@@ -101,9 +103,9 @@ class Area:
         """Whether nothing narrows it, so that it reaches what is no point, too."""
         return not (self.departments or self.classes or self.kinds or self.zones)
 
-    def miss(self, one: Object) -> Miss | None:
-        """What keeps the object out of the area, or None."""
-        if not one.org_path.startswith(self.org_path):
+    def miss(self, one: Object, *, shared: bool = False) -> Miss | None:
+        """What keeps the object out of the area, or None. shared: what organisations in it may see counts, too."""
+        if not one.org_path.startswith(self.org_path) and not (shared and self.may_see(one)):
             return Miss.ORGANISATION
         if self.departments and self.departments.isdisjoint(one.department.split("/")):
             return Miss.DEPARTMENT
@@ -114,6 +116,10 @@ class Area:
         if self.zones and one.zone not in self.zones:
             return Miss.ZONE
         return None
+
+    def may_see(self, one: Object) -> bool:
+        """Whether an organisation here is let to look at it."""
+        return any(path.startswith(self.org_path) for path in one.may_see)
 
     def meet(self, other: Area) -> Area | None:
         """What lies in both; None: nothing does. A point of several departments must have one that both name."""
@@ -187,9 +193,12 @@ def _below(column: ColumnElement[Any], org_path: str) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which things someone may see: those in one of the areas. Without any, nothing."""
+    """Which things someone may see: those in one of the areas. Without any, nothing. shared: and the points that others
+    let organisations in the areas see; for looking, not for acting.
+    """
 
     areas: tuple[Area, ...]
+    shared: bool = False
 
     @classmethod
     def below(cls, org_path: str) -> Scope:
@@ -223,7 +232,7 @@ class Scope:
 
     def covers(self, one: Object) -> bool:
         """Whether the object is seen."""
-        return any(area.miss(one) is None for area in self.areas)
+        return any(area.miss(one, shared=self.shared) is None for area in self.areas)
 
     def covers_path(self, org_path: str) -> bool:
         """Whether everything that belongs to an organisation is seen."""
@@ -239,7 +248,7 @@ class Scope:
         return or_(false(), *(_below(org_path, path) for path in sorted(whole)))
 
     def where_point(self, columns: Columns) -> ColumnElement[bool]:
-        """`covers` as one condition, for tables of points."""
+        """`covers` as one condition, for tables of points; what is shared apart."""
         return or_(false(), *(area.where(columns) for area in self.areas))
 
     def told(self) -> str:

@@ -105,6 +105,7 @@ SETUP_HOURS = 24
 TOKEN_DAYS = 366
 KNOWN_SOURCE_DAYS = 30
 CONTRACT_DAYS = 366
+ESCORT_AWAY = timedelta(minutes=15)
 FORGET_DAYS = 190
 """Ended sessions are kept for half a year (Cybersecurity Law of the PRC art. 23(3): network logs, six months)."""
 SHORT_CLIP = timedelta(minutes=10)
@@ -147,6 +148,8 @@ class UserChange:
     never_ends: bool = False
     unlink: bool = False
     """The next one whom the provider vouches for by this name is the account's."""
+    escort: str | None = None
+    """Who accompanies a contractor; "" takes the name away."""
 
 
 @dataclass(slots=True)
@@ -906,6 +909,8 @@ class Governance:
         account, encoded = await self._account(wanted, organisation)
         told = f"made {account.username} as {account.role.value}"
         async with self._state.begin() as tx:
+            if wanted.escort:
+                await self._check_escort(tx, by, wanted.role, wanted.escort)
             await store.add_user(tx, account, encoded)
             await store.put_grants(tx, account.id, [first_grant(account, has_past=wanted.has_past)])
             await self._write(by, "changed", Action.MANAGE_USERS, [account.id], told)
@@ -937,8 +942,51 @@ class Governance:
             ends_at=wanted.ends_at,
             is_service=wanted.is_service,
             is_partner=wanted.is_partner,
+            escort=wanted.escort,
         )
         return account, encoded
+
+    async def _check_escort(self, tx: Tx, actor: Actor | None, role: Role, escort: str) -> None:
+        """Raises Invalid: only a contractor is accompanied, by a person of the house; NotFound."""
+        if role is not Role.CONTRACTOR:
+            raise Invalid("only a contractor is accompanied", "take the name away")
+        found = await store.user(
+            tx, escort, seen_by=EVERYTHING if actor is None else scope_of(actor, Action.MANAGE_USERS)
+        )
+        if found is None:
+            raise _no("user")
+        if found.is_service or found.role is Role.CONTRACTOR:
+            raise Invalid("a contractor is accompanied by a person of the house", "name somebody else")
+
+    async def accompany(self, actor: Actor, action: Action, asked: str) -> None:
+        """A contractor asks for something: written down, word for word, and only while who accompanies them is there
+        (domain.md G20). asked: method and address. Raises Denied, Unavailable.
+        """
+        now = self._clock.now()
+        async with self._state.read() as tx:
+            account = await store.user(tx, actor.user_id, seen_by=EVERYTHING)
+            escort = account.escort if account else ""
+            is_here = bool(escort) and (
+                self._is_here(escort, now - ESCORT_AWAY)
+                or await store.is_here(tx, escort, since=now - ESCORT_AWAY, now=now)
+            )
+        entry = actor_entry(
+            actor, "escorted", action=action.value, detail=asked[:1000], outcome="" if is_here else "nobody is there"
+        )
+        await self._ledger.append(entry)
+        if not escort:
+            raise Denied("nobody is named who accompanies you", "a security administrator names somebody")
+        if not is_here:
+            minutes = round(ESCORT_AWAY.total_seconds() / 60)
+            raise Denied(
+                "who accompanies you is not signed in", f"they must have used the platform in the last {minutes} min"
+            )
+
+    def _is_here(self, user_id: str, since: datetime) -> bool:
+        return any(
+            live.actor.user_id == user_id and live.session.kind is SessionKind.SIGN_IN and live.seen_at >= since
+            for live in self._live.values()
+        )
 
     def _check_end(self, role: Role, ends_at: datetime | None) -> None:
         now = self._clock.now()
@@ -975,6 +1023,8 @@ class Governance:
             values["ends_at"] = change.ends_at
         if change.unlink:
             values["sign_on"] = ""
+        if change.escort is not None:
+            values["escort"] = change.escort
         ended: list[tuple[SessionId, bytes]] = []
         async with self._state.begin() as tx:
             account = await self._get(tx, actor, user_id)
@@ -989,7 +1039,11 @@ class Governance:
                 self._check_end(
                     change.role or account.role, None if change.never_ends else change.ends_at or account.ends_at
                 )
+            if change.escort or (change.role is not None and account.escort):
+                await self._check_escort(tx, actor, change.role or account.role, change.escort or account.escort)
             columns = {name: None if name in ("suspended", "sign_on") else value for name, value in differs.items()}
+            if "escort" in columns:
+                columns["escort_id"] = columns.pop("escort") or None
             await store.change_user(tx, user_id, **columns)
             if differs.get("disabled") or change.unlink:
                 ended = await store.end_sessions(tx, now=self._clock.now(), by=actor.user_id, user_id=user_id)

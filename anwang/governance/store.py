@@ -57,6 +57,7 @@ users = Table(
     Column("is_partner", Boolean, nullable=False, server_default="0"),  # of another department's program; stays so
     Column("removed_at", Moment),  # NULL: not removed
     Column("sign_on", Text),  # issuer and subject of who signs in by another house's account; NULL: nobody has yet
+    Column("escort_id", Text),  # of users: who accompanies a contractor; NULL: nobody is named
 )
 Index("ix_users_org_path", users.c.org_path)
 
@@ -142,6 +143,7 @@ def _user(row: Row[Any]) -> User:
         is_service=row.is_service,
         is_partner=row.is_partner,
         sign_on=row.sign_on or "",
+        escort=row.escort_id or "",
     )
 
 
@@ -283,6 +285,7 @@ async def add_user(tx: Tx, account: User, password: str) -> None:
                 ends_at=account.ends_at,
                 is_service=account.is_service,
                 is_partner=account.is_partner,
+                escort_id=account.escort or None,
             )
         )
     except IntegrityError:  # another process was faster
@@ -394,6 +397,14 @@ async def sessions_page(
         found = found.where(sessions.c.kind == kind.value)
     rows = await tx.execute(found.order_by(sessions.c.id).limit(limit))
     return [_session(row) for row in rows]
+
+
+async def is_here(tx: Tx, user_id: str, *, since: datetime, now: datetime) -> bool:
+    """Whether somebody is signed in and has asked for something since that moment."""
+    found = _open_sessions(now).where(
+        sessions.c.user_id == user_id, sessions.c.kind == SessionKind.SIGN_IN.value, sessions.c.seen_at >= since
+    )
+    return (await tx.execute(found.limit(1))).first() is not None
 
 
 async def session(tx: Tx, session_id: str, *, seen_by: Scope, now: datetime) -> tuple[Session, bytes] | None:

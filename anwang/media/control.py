@@ -199,6 +199,12 @@ class Flow(_Message, tag="flow"):
     bits_per_second: int
     dropped: int
     reordered: int = 0
+    malformed: int = 0
+    """Packets that could not be read."""
+    skipped_bytes: int = 0
+    """Of a connection or a program stream in which nothing could be made out."""
+    dropped_units: int = 0
+    """Pictures of which parts were missing or senseless."""
     at_us: int = 0
     media_90k: int = 0
     """How much picture time has gone out in this epoch."""
@@ -259,10 +265,14 @@ class Lost(_Message, tag="lost"):
     at_us: int
 
 
+NO_KEY = "no_key"
+"""The kind of an `Odd` at which the device is asked for a key frame."""
+
+
 class Odd(_Message, tag="odd"):
     """Something a person should know about a stream, said once per kind: packets with another SSRC, no PS in them …
 
-    kind: for programs, such as `ssrc`, `payload`, `loss`, `reorder`, `clock`.
+    kind: for programs, such as `ssrc`, `payload`, `malformed`, `loss`, `reorder`, `clock`.
     """
 
     stream: str

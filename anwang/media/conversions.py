@@ -249,7 +249,7 @@ class Conversions:
             self._waiting -= 1
 
     async def _ask(self, body: bytes) -> tuple[str, bytes]:
-        worker = self._idle.pop() if self._idle else await Worker.start("anwang.media.convert")
+        worker = await Worker.waiting(self._idle, "anwang.media.convert")
         self._busy.add(worker)
         done = False
         try:

@@ -26,9 +26,11 @@ from anwang.access import (
     Transport,
 )
 from anwang.kernel.errors import AnwangError, Exhausted, Internal, Unavailable, Unsupported
+from anwang.kernel.hosts import bracketed
 from anwang.kernel.ids import PlayId, PointId, uuid7
 from anwang.media.children import Child, Children
 from anwang.media.control import (
+    NO_KEY,
     Alive,
     Amend,
     Arm,
@@ -63,6 +65,10 @@ log = logs.get(__name__)
 KEY_FRAME_SECONDS = 12.0
 ASK_KEY_FRAME_SECONDS = 1.5
 TRACES_KEPT = 2000
+TOLD_BYTES = 4096
+"""Some makers' streams begin with a header of their own, which is skipped and of which nobody need know."""
+#: kinds of odd media (control.Odd) of which nothing is taken
+REFUSALS = ("malformed", "ssrc", "stranger", "framing")
 #: how long the device's word that it has sent everything may take after its media ended
 LAST_WORD_SECONDS = 1.5
 
@@ -173,20 +179,22 @@ class Streams:
         clock: Clock,
         settings: Media,
         address_of: Callable[[PointId], Awaitable[Address]],
-        media_host: Callable[[str], str],
+        media_host: Callable[[Address], str],
         next_ssrc: Callable[[bool], int],
         seals: Seals,
         on_evidence: Callable[[PointId, int, int], None],
         on_play: Callable[[PlayTrace], None],
         on_outcome: Callable[[Address, bool, str], None] = lambda address, ok, detail: None,
+        on_refused: Callable[[Address, str], None] = lambda address, reason: None,
     ) -> None:
-        """media_host: our address for devices of a zone ('' lets the gateway decide).
+        """media_host: our address for media of a point's device ('' lets the gateway decide).
 
         next_ssrc: asked whether it is for a recording.
 
         on_evidence: called with point, time of last packet and of last picture (µs, 0 = never), once a second per feed.
         on_play: called when a play began, succeeded or ended, to store its trace.
         on_outcome: called once per play when the device delivered a picture, or failed to (our own faults left out).
+        on_refused: called once per play and kind of media that was not taken, with a sentence that names its sender.
         """
         self.overruns = 0
         """Times a disk did not keep up with a recording."""
@@ -201,6 +209,7 @@ class Streams:
         self._on_evidence = on_evidence
         self._on_play = on_play
         self._on_outcome = on_outcome
+        self._on_refused = on_refused
         self._feeds: dict[tuple[PointId, Stream], Feed] = {}
         self._by_id: dict[str, Feed] = {}
         self._locks: dict[tuple[PointId, Stream], asyncio.Lock] = {}
@@ -303,6 +312,10 @@ class Streams:
                 feed.trace.step(Step.CONNECTED, message.peer)
             case Odd():
                 feed.trace.notice(message.kind, message.detail)
+                if message.kind in REFUSALS:
+                    self._on_refused(feed.address, message.detail)
+                if message.kind == NO_KEY:
+                    self._spawn(self._ask_key_frame(feed))
             case FirstPacket():
                 feed.trace.step(Step.FIRST_PACKET, f"from {message.peer}, SSRC {message.ssrc}")
                 feed.first_packet.set()
@@ -367,6 +380,7 @@ class Streams:
             why=why,
             actor=actor,
             clock=self._clock,
+            late=self._on_play,
         )
         trace.step(Step.ASKED, why)
         child = await self._children.living(self.load, _called(address, stream))
@@ -439,19 +453,20 @@ class Streams:
 
     async def _push(self, feed: Feed, transport: Transport) -> None:
         ssrc = self._next_ssrc(feed.stretch is not None)
+        host = self._media_host(feed.address)
         reserved = await feed.child.ask(
             lambda ref: Reserve(
                 ref=ref,
                 stream=feed.id,
                 transport=transport.value,
-                bind=self._settings.host,
+                bind=_bound(self._settings.host, host),
                 ssrc=ssrc,
                 checking=Checking.STRICT.value,
                 whole=feed.stretch is not None,
             )
         )
-        host = self._media_host(feed.address.zone)
-        feed.trace.step(Step.RESERVED, f"{transport} {host or '(as reached)'}:{reserved.port}, SSRC {ssrc:010d}")
+        told = bracketed(host) or "(as reached)"
+        feed.trace.step(Step.RESERVED, f"{transport} {told}:{reserved.port}, SSRC {ssrc:010d}")
         receiver = Receiver(id=feed.id, host=host, port=reserved.port, transport=transport, ssrc=ssrc)
         opened: Pushed | Pull
         if feed.stretch is None:
@@ -491,16 +506,19 @@ class Streams:
                 transport=pull.transport,
             )
         )
-        feed.trace.step(Step.INVITED, f"{pull.transport} {pull.url}", outgoing=True)
+        feed.trace.step(Step.INVITED, f"{pull.transport} {pull.url}")
 
     async def _nudge(self, feed: Feed) -> None:
         """Ask for a key frame when none came soon after the first packet."""
         await self._clock.sleep(ASK_KEY_FRAME_SECONDS)
         if feed.stretch is None and feed.ready is None and not feed.over.is_set():
-            try:
-                await self._access.request_key_frame(feed.address)
-            except AnwangError as err:
-                log.debug("no key frame on request", point=feed.point, reason=err.reason)
+            await self._ask_key_frame(feed)
+
+    async def _ask_key_frame(self, feed: Feed) -> None:
+        try:
+            await self._access.request_key_frame(feed.address)
+        except AnwangError as err:
+            log.debug("no key frame on request", point=feed.point, reason=err.reason)
 
     def _ready(self, feed: Feed, message: Ready) -> None:
         again = feed.ready is not None
@@ -539,6 +557,13 @@ class Streams:
         if feed.over.is_set():
             return
         feed.cause, feed.detail = cause, detail
+        if (flow := feed.flow) is not None and (
+            flow.malformed or flow.skipped_bytes >= TOLD_BYTES or flow.dropped_units
+        ):
+            told = (
+                f"{flow.malformed} packets, {flow.skipped_bytes} bytes and {flow.dropped_units} pictures were dropped"
+            )
+            feed.trace.notice("dropped", f"{told} in all")
         feed.trace.step(Step.STOPPED, f"{cause}: {detail}" if detail else cause.value)
         feed.trace.ended_us = self._clock.micros()
         feed.over.set()
@@ -578,6 +603,13 @@ class Streams:
 def _served(address: Address, stream: Stream) -> Stream:
     """The stream that the point has for one that is asked for: feeds are shared by what comes in, not by the wish."""
     return stream if stream in address.streams else address.streams[0]
+
+
+def _bound(listens: str, told: str) -> str:
+    """The address to receive on, where the device is told this one of ours. `::` means both families, but a stream
+    comes over one: its datagrams cost less through a socket of that.
+    """
+    return "0.0.0.0" if listens == "::" and ":" not in told else listens  # noqa: S104 - what `::` means
 
 
 def _called(address: Address, stream: Stream) -> str:

@@ -58,12 +58,13 @@ class PlayStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlayMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A wire message, redacted. cut: bytes that were left out at its end."""
+    """A wire message, redacted. cut: bytes left out at its end. skipped: messages left out right before it."""
 
     at_us: int
     outgoing: bool
     text: str
     cut: int = 0
+    skipped: int = 0
 
 
 class Play(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +103,11 @@ class Plays:
         self.refused = 0
         self._not_kept: OrderedDict[PlayId, str] = OrderedDict()
 
-    async def put(self, one: Play) -> bool:
-        """Write a play, or write it anew with what has become known since. False: the day's bound is reached."""
+    async def put(self, one: Play, *, is_late: bool = False) -> bool:
+        """Write a play, or write it anew with what has become known since. False: the day's bound is reached.
+
+        is_late: it was written when it had ended; of an outage this is no further attempt.
+        """
         row = {name: getattr(one, name) for name in one.__struct_fields__}
         row["steps"] = msgspec.to_builtins(one.steps[:MOST_STEPS])
         row["messages"] = msgspec.to_builtins(one.messages[:MOST_STEPS])
@@ -111,11 +115,13 @@ class Plays:
         async with self._state.begin() as tx:
             if one.kind == RECORD and one.outcome == FAILED:
                 outage = await self._outage(tx, one.point)
-                if outage is not None and outage[0] != one.id:
+                if outage is not None and (outage[0] != one.id or (is_late and outage[1] > 1)):
                     if one.finished_us is not None:
                         fresh = {name: row[name] for name in ("finished_us", "verdict", "steps", "messages")}
                         more = sa.update(play).where(play.c.id == outage[0])
-                        await tx.execute(more.values(**fresh, attempts=outage[1] + 1))
+                        if is_late:  # unless the next attempt stands there already
+                            more = more.where(play.c.finished_us == one.finished_us)
+                        await tx.execute(more.values(**fresh, attempts=outage[1] + (not is_late)))
                     return True
                 row["attempts"] = 1 if outage is None else outage[1]
             known = await tx.scalar(sa.select(play.c.id).where(play.c.id == one.id))

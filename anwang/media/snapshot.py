@@ -102,7 +102,7 @@ class DecodePool:
         )
 
     async def _ask(self, body: bytes) -> Answer:
-        child = self._idle.popleft() if self._idle else await Worker.start("anwang.media.decode")
+        child = await Worker.waiting(self._idle, "anwang.media.decode")
         self._busy.add(child)
         done = False
         try:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from anwang.access import Step
 from anwang.kernel.ids import PlayId, PointId
 from anwang.media.plays import MOST_STEPS, PlayMessage, message_of
 from anwang.runtime.clock import Clock
 
+FIRST_MESSAGES, LAST_MESSAGES = 40, 20
+"""So many messages are kept of the beginning of a play and of its end: what is steered for hours has many between."""
+FIRST_CHARACTERS, LAST_CHARACTERS = 48 << 10, 24 << 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceStep:
-    """One step: when, what, and the wire message if there was one (secrets redacted)."""
+    """One step: when and what."""
 
     at_us: int
     step: Step
     detail: str
-    message: PlayMessage | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class PlayTrace:
-    """Collects the steps of one play, whoever adds them. Implements access.Trace."""
+    """Collects the steps and messages of one play, whoever adds them. Implements access.Trace.
+
+    late: told when a message comes after the end, such as the answer to our BYE.
+    """
 
     id: PlayId
     point: PointId
@@ -35,16 +45,42 @@ class PlayTrace:
     steps: list[TraceStep] = field(default_factory=list)
     noticed: dict[str, str] = field(default_factory=dict)
     dropped: int = 0
+    late: Callable[[PlayTrace], None] = lambda trace: None
+    is_kept: bool = False
+    """It was written down when it had ended: what comes now is no further attempt."""
+    _first: list[PlayMessage] = field(default_factory=list)
+    _last: deque[PlayMessage] = field(default_factory=deque)
+    _left_out: int = 0
 
-    def step(self, step: Step, detail: str = "", *, message: bytes = b"", outgoing: bool = False) -> None:
+    def step(self, step: Step, detail: str = "") -> None:
         """Note a step; beyond MOST_STEPS it is only counted."""
         if len(self.steps) >= MOST_STEPS:
             self.dropped += 1
             return
         at = self.clock.micros()
         self.started_us = self.started_us or at
-        told = message_of(at, message, outgoing=outgoing) if message else None
-        self.steps.append(TraceStep(at_us=at, step=step, detail=detail, message=told))
+        self.steps.append(TraceStep(at_us=at, step=step, detail=detail))
+
+    def message(self, data: bytes, *, outgoing: bool) -> None:
+        """Keep a message: the first and the last ones, how many are left out between them is told."""
+        told = message_of(self.clock.micros(), data, outgoing=outgoing)
+        if not self._last and len(self._first) < FIRST_MESSAGES and _size([*self._first, told]) <= FIRST_CHARACTERS:
+            self._first.append(told)
+        else:
+            self._last.append(told)
+            while len(self._last) > LAST_MESSAGES or _size(self._last) > LAST_CHARACTERS:
+                self._last.popleft()
+                self._left_out += 1
+        if self.ended_us is not None:
+            self.late(self)
+
+    @property
+    def messages(self) -> Sequence[PlayMessage]:
+        """Those that are kept, in the order in which they went."""
+        last = list(self._last)
+        if self._left_out:
+            last[0] = msgspec.structs.replace(last[0], skipped=self._left_out)
+        return [*self._first, *last]
 
     def notice(self, kind: str, detail: str) -> None:
         """Something odd about the media, said once per kind (media.control.Odd)."""
@@ -64,6 +100,10 @@ class PlayTrace:
         """Microseconds from the start to a step, or None if it was not reached."""
         found = self.reached(step)
         return None if found is None else found.at_us - self.started_us
+
+
+def _size(messages: Iterable[PlayMessage]) -> int:
+    return sum(len(one.text) for one in messages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +146,14 @@ def _explain(trace: PlayTrace, why: str) -> Verdict:
     if trace.reached(Step.FIRST_PACKET):
         return verdict(
             "no_key_frame",
-            "Packets arrive, but no key frame that can be decoded.",
+            f"Packets arrive, but no key frame that can be decoded.{_noticed(trace)}",
             "Check the camera's codec and key frame interval; ask for a key frame.",
+        )
+    if malformed := trace.noticed.get("malformed"):
+        return verdict(
+            "malformed",
+            f"Something arrives, but it is no RTP: {malformed}.",
+            "Look whether that is the device and whether it sends RTP over this transport; try another one.",
         )
     if ssrc := trace.noticed.get("ssrc"):
         return verdict(

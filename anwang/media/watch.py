@@ -9,17 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from anwang.kernel.errors import AnwangError
-from anwang.media.control import FrameKind
+from anwang.kernel.times import from_micros, rfc3339
+from anwang.media.control import Flow, FrameKind
 from anwang.media.framing import frames
 from anwang.media.live import Lease, Streams
 from anwang.media.sight import Shown
 
 LONGEST_REPORT = 4096
+LONGEST_WAIT_MS = 600_000
+TELL_SECONDS = 1.0
+LOSS_SECONDS = 10
+"""Loss is told of so long: of a whole day it would hide what goes on now."""
 
 
 class Socket(Protocol):
@@ -54,15 +60,18 @@ async def watch(
     play: str,
     serve: Callable[[int], None],
     shown: Shown,
+    with_flow: bool = False,
 ) -> Watched:
     """Relay a leased stream until either side ends; closes nothing but its own connection to the child.
 
     serve: told how many bytes go out, before they do; where it raises Denied they don't. shown: where to take it from.
 
     The first text message is `{mime, width, height, started_at, play, masked, …}`; another one follows when parameters
-    change. The viewer may send `{"first_picture": <ms since it asked>}` once, which completes the trace.
+    change. with_flow: once a second `{"flow": …}` says how the stream comes in, see `flow_of`. The viewer may send
+    `{"first_picture": <ms since it asked>}` once, which completes the trace.
     """
     seen = Watched()
+    tasks = [asyncio.create_task(_tell(socket, lease, is_drawn=shown.is_drawn))] if with_flow else []
     sender = asyncio.create_task(_send(socket, shown, seen, play, serve))
     listener = asyncio.create_task(
         _listen(socket, lambda ms: streams.picture_shown(lease.feed, f"{ms} ms after the click"))
@@ -75,7 +84,7 @@ async def watch(
         elif sender.done():
             seen.outcome = lease.feed.detail or "the stream ended"
     finally:
-        for task in (sender, listener):
+        for task in (*tasks, sender, listener):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
@@ -95,12 +104,43 @@ async def _send(socket: Socket, shown: Shown, seen: Watched, play: str, serve: C
             seen.fragments += kind is not FrameKind.INIT
 
 
+async def _tell(socket: Socket, lease: Lease, *, is_drawn: bool) -> None:
+    """How the stream comes in, as often as its child counts."""
+    past: deque[Flow] = deque(maxlen=LOSS_SECONDS + 1)
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        flow = lease.feed.flow
+        if flow is None or (past and flow.at_us == past[-1].at_us):
+            continue
+        past.append(flow)
+        await socket.send_text(json.dumps({"flow": flow_of(past[0], flow, is_drawn=is_drawn)}))
+
+
+def flow_of(before: Flow, now: Flow, *, is_drawn: bool) -> dict[str, float | int | str | None]:
+    """How a stream comes in. at: the server's time of it. loss: share of the packets between the two that did not
+    arrive. received_at: when the newest picture came, and media: where it ends on the time axis of this epoch's
+    fragments, seconds; null where pictures are drawn anew and have an axis of their own.
+    """
+    came, lost = now.packets - before.packets, now.lost - before.lost
+    if before is now:
+        came, lost = now.packets, now.lost
+    total = came + lost
+    return {
+        "at": rfc3339(from_micros(now.at_us)),
+        "loss": round(max(0, lost) / total, 5) if total > 0 else 0.0,
+        "lost": now.lost,
+        "received_at": rfc3339(from_micros(now.picture_us)) if now.picture_us else None,
+        "media": None if is_drawn or not now.picture_us else round(now.media_90k / 90_000, 3),
+    }
+
+
 async def _listen(socket: Socket, first_picture: Callable[[int], None]) -> None:
     while True:
         text = await socket.receive_text()
         if len(text) > LONGEST_REPORT:
             continue
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, RecursionError):
             report = json.loads(text)
-            if isinstance(report, dict) and "first_picture" in report:
-                first_picture(int(report["first_picture"]))
+            told = report.get("first_picture") if isinstance(report, dict) else None
+            if isinstance(told, int | float) and 0 <= told <= LONGEST_WAIT_MS:
+                first_picture(round(told))

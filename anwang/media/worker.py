@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import BinaryIO
 
 LONGEST_MESSAGE = 256 << 20
@@ -37,10 +37,20 @@ class Worker:
         )
         return cls(process)
 
+    @classmethod
+    async def waiting(cls, idle: MutableSequence[Worker], module: str) -> Worker:
+        """One of those that wait for work, else a new one; who died while it waited is let go."""
+        while idle:
+            found = idle.pop()
+            if found._process.returncode is None:
+                return found
+            await found.kill()
+        return await cls.start(module)
+
     async def ask(self, body: bytes) -> bytes:
         """The answer. Raises ConnectionError, IncompleteReadError where the worker breaks."""
         stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
+        if stdin is None or stdout is None or stdin.is_closing():
             raise ConnectionError("the worker has no pipes")
         stdin.write(len(body).to_bytes(4, "big") + body)
         await stdin.drain()

@@ -7,8 +7,8 @@ this is filled from it at start and follows every commit of this process.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -113,12 +113,21 @@ class Row:
     zone: str
     heading_deg: float | None
     fov_deg: float | None
+    may_see: Sequence[str] = ()
+
+
+LOADED = tuple(field.name for field in fields(Row) if field.name != "may_see")
+"""What `load` takes of each point; who else may see one is told apart, because of most it is nobody."""
 
 
 class PointColumns:
     """See the module's text. Not for several threads: a builder in a thread works on copies."""
 
-    def __init__(self, capacity: int = 1024) -> None:
+    def __init__(self, capacity: int = 1024, path_of: Callable[[str], str | None] = lambda _: None) -> None:
+        """path_of: an organisation's path, by its id; None for an unknown one."""
+        self._path_of = path_of
+        self.shared: dict[int, tuple[str, ...]] = {}
+        """Organisations that may see a point besides its owner's; of most there are none."""
         self.size = 0
         """One more than the highest number."""
         self.version = 0
@@ -208,6 +217,8 @@ class PointColumns:
         self.alive[ix] = True
         self.size = max(self.size, int(ix.max()) + 1)
         self.version += 1
+        for row in rows:
+            self.share(row.ix, row.may_see)
         for value, number in zip(whole, ix.tolist(), strict=True):
             self._recent[value] = number
         if len(self._recent) > 65536:
@@ -241,6 +252,17 @@ class PointColumns:
         self.size = max(self.size, int(ix.max()) + 1)
         self.version += 1
         return ix
+
+    def share(self, ix: int, may_see: Sequence[str]) -> None:
+        """Who may see a point besides its owner's organisation, by id."""
+        if may_see:
+            self.shared[ix] = tuple(may_see)
+        else:
+            self.shared.pop(ix, None)
+
+    def paths(self, may_see: Sequence[str]) -> tuple[str, ...]:
+        """Of organisations by id; unknown ones are left out."""
+        return tuple(path for one in may_see if (path := self._path_of(one)) is not None)
 
     def settle(self) -> None:
         """Sort the ids anew, so that `find` needs no dictionary of recent ones."""
@@ -312,6 +334,8 @@ class PointColumns:
         for area in scope.areas:
             if not area.is_whole:
                 mask |= self._within(area)
+        if scope.shared:
+            mask[[ix for ix in self.shared if not mask[ix] and scope.covers(self.object(ix))]] = True
         mask &= self.alive[: self.size]
         return mask
 
@@ -344,6 +368,7 @@ class PointColumns:
             point_class=int(CLASSES[self.point_class[ix]]),
             kind=str(KINDS[self.kind[ix]]),
             zone=self.zones.texts[self.zone[ix]],
+            may_see=self.paths(self.shared.get(ix, ())),
         )
 
     def matching(self, chosen: PointFilter, scope: Scope) -> Mask:

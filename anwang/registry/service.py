@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from anwang.kernel.ids import OrgId, PointId, uuid7
 from anwang.kernel.times import from_micros, to_micros
 from anwang.registry import store
 from anwang.registry.catalogue import ChannelRow, News, by_channel, compare, streams_of
-from anwang.registry.columns import CLASSES, KINDS, Mask, PointColumns, Row, Rows, state_mask
+from anwang.registry.columns import CLASSES, KINDS, LOADED, Mask, PointColumns, Row, Rows, state_mask
 from anwang.registry.facts import (
     OFFLINE,
     ONLINE,
@@ -49,9 +49,13 @@ from anwang.registry.model import (
     Division,
     Evidence,
     EvidenceKind,
+    FaultAt,
     FileValue,
     FileVersion,
     Finding,
+    FindingCounts,
+    FindingFilter,
+    FindingView,
     Lifecycle,
     LiveState,
     Moving,
@@ -74,7 +78,7 @@ from anwang.registry.model import (
     Tally,
     device_key,
 )
-from anwang.registry.quality import SITING, check
+from anwang.registry.quality import SITING, Fault, check
 from anwang.registry.reviews import Reviews, in_steps, unread_subject
 from anwang.registry.roll import Admission, Known, Roll
 from anwang.registry.siting import is_forbidden, misplaced
@@ -94,6 +98,8 @@ CLOSE_S = 5.0
 TICK_S = 1.0
 MAP_S = 5.0
 """Changed points are drawn at once; this often they are sorted in."""
+MOST_TWINS = 8
+"""Points that are shown beside one which has the same code."""
 MOST_MOVING = 64
 """Points that one position of a device moves: the cameras of a vehicle."""
 
@@ -161,7 +167,7 @@ class Registry:
         self._city = city
         self._waiting_bound = waiting_bound
         self._announce = announce or (lambda _: None)
-        self.columns = PointColumns()
+        self.columns = PointColumns(path_of=self._path_of)
         self.live = Live(self.columns, rules)
         self.roll = Roll()
         self.told = Told()
@@ -226,10 +232,38 @@ class Registry:
         except Invalid as err:
             log.warning("checkpoint ignored", reason=err.reason)
 
+    def _path_of(self, org: str) -> str | None:
+        found = self._organisations.get(OrgId(org))
+        return None if found is None else found.org_path
+
+    def _kept(self, seen: Scope, found: Sequence[Point]) -> list[Point]:
+        """Those of the points that a scope covers by what others share with it today; see store._seen."""
+        return [one for one in found if seen.covers(self._object(one))] if seen.shared else list(found)
+
+    def _object(self, point: Point) -> Object:
+        return Object(
+            point.id,
+            point.org_path,
+            department=point.department or "",
+            point_class=int(point.point_class),
+            kind=str(point.kind),
+            zone=point.zone,
+            name=point.name,
+            is_forbidden=is_forbidden(point.file),
+            may_see=self.columns.paths(point.owners.may_see),
+        )
+
+    async def _one(self, tx: Tx, seen: Scope, point: str) -> Point:
+        """Raises NotFound, also when it lies outside the scope."""
+        found = await store.point_by_id(tx, seen, point)
+        if found is None or not self._kept(seen, [found]):
+            raise NotFound(f"there is no point {point[:64]}")
+        return found
+
     async def _take_columns(self, tx: Tx, *, batch: int | None = None, page: int = 20_000) -> int:
         taken = 0
         async for rows in store.column_pages(tx, batch=batch, page=page):
-            ix = self.columns.load({field.name: rows[field.name] for field in fields(Row)})
+            ix = self.columns.load({name: rows[name] for name in LOADED})
             slots = [
                 self.live.device(device_key(gateway, device)) if gateway else -1
                 for gateway, device in zip(rows["gateway"], rows["device_id"], strict=True)
@@ -237,6 +271,8 @@ class Registry:
             self.live.bind(ix, np.array(slots, np.int32))
             taken += len(ix)
             await asyncio.sleep(0)
+        for number, may_see in await store.shared_points(tx, batch=batch):
+            self.columns.share(number, may_see)
         return taken
 
     async def _take_channels(self) -> None:
@@ -442,12 +478,15 @@ class Registry:
         else:
             chosen = [self._org_of_path[path] for path in seen.paths if path in self._org_of_path]
         by_org = self._tally_by_org()
-        out = []
-        for org in sorted(chosen, key=lambda org: (org.name, org.id)):
-            below = self.columns.orgs.starting([org.org_path])
-            sums = by_org[: len(below)][below].sum(axis=0)
-            out.append((org, self._children.get(org.id, 0), _tally(sums)))
-        return out
+        return [(org, *self._counts_of(org, by_org)) for org in sorted(chosen, key=lambda org: (org.name, org.id))]
+
+    def organisation_counts(self, org: Organisation) -> tuple[int, Tally]:
+        """How many children and points an organisation has."""
+        return self._counts_of(org, self._tally_by_org())
+
+    def _counts_of(self, org: Organisation, by_org: Rows) -> tuple[int, Tally]:
+        below = self.columns.orgs.starting([org.org_path])
+        return self._children.get(org.id, 0), _tally(by_org[: len(below)][below].sum(axis=0))
 
     def _tally_by_org(self) -> Rows:
         n = self.columns.size
@@ -493,11 +532,31 @@ class Registry:
         await self.put_organisations([org])
         return org
 
+    async def change_organisation(self, seen: Scope, org: str, changes: Mapping[str, str | None]) -> Organisation:
+        """Change what an organisation is called and is known by. Raises NotFound, Invalid for an empty name, Conflict
+        for the city itself: its name is a setting.
+
+        changes: name, kind, division, police_code, gb_id. Where it stands in the tree does not change: rights, points
+        and devices carry that place.
+        """
+        before = self.organisation(seen, org)
+        if before.id == CITY:
+            raise Conflict("the city is called as the settings say", "change it in the settings")
+        name = changes.get("name", before.name)
+        if not name or not name.strip() or len(name) > 100:
+            raise Invalid("an organisation needs a name of at most 100 characters")
+        kind = OrgKind(changes.get("kind") or before.kind)
+        after = replace(before, **{**changes, "name": name.strip(), "kind": kind})  # type: ignore[arg-type]
+        if after != before:
+            await self.put_organisations([after])
+        return after
+
     async def put_organisations(self, rows: Sequence[Organisation]) -> None:
         """Add or change organisations, parents first."""
         async with self._state.begin() as tx:
             await store.put_organisations(tx, rows, self._clock.now())
         self._take_organisations(rows)
+        self.columns.version += 1  # with whom points are shared may be somewhere else now
 
     def divisions(self, parent: str | None = None) -> list[Division]:
         """Divisions by code; below a parent if one is given."""
@@ -527,7 +586,7 @@ class Registry:
         mask = await self._matching(seen, chosen)
         numbers = np.flatnonzero(mask[after + 1 :])[: limit + 1] + after + 1
         async with self._state.read() as tx:
-            found = await store.points_by_ix(tx, seen, numbers.tolist())
+            found = self._kept(seen, await store.points_by_ix(tx, seen, numbers.tolist()))
         found = found[:limit]
         return Page(self._views(found), cursor_of(numbers[limit - 1]) if len(numbers) > limit else None)
 
@@ -541,7 +600,7 @@ class Registry:
         for start in range(0, len(numbers), page):
             async with self._state.read() as tx:
                 found = await store.points_by_ix(tx, seen, numbers[start : start + page].tolist())
-            yield found
+            yield self._kept(seen, found)
 
     def _mask(self, seen: Scope, chosen: PointFilter) -> Mask:
         """By number of the point: whether it is wanted, text apart. Memory knows what no index of a database serves:
@@ -611,15 +670,13 @@ class Registry:
     async def point(self, seen: Scope, point: str) -> PointView:
         """One point. Raises NotFound, also when it lies outside the scope."""
         async with self._state.read() as tx:
-            found = await store.point_by_id(tx, seen, point)
-        if found is None:
-            raise NotFound(f"there is no point {point[:64]}")
+            found = await self._one(tx, seen, point)
         return self._views([found])[0]
 
     async def by_code(self, seen: Scope, code: str) -> list[PointView]:
         """Points with a 20-digit code; more than one where the code is a duplicate."""
         async with self._state.read() as tx:
-            return self._views(await store.points_of_codes(tx, [code], seen))
+            return self._views(self._kept(seen, await store.points_of_codes(tx, [code], seen)))
 
     async def address_of(self, point: str, seen: Scope | None = None) -> Reach:
         """How a point is reached. Raises NotFound, Conflict if no device is connected to it.
@@ -627,9 +684,7 @@ class Registry:
         Without `seen` nothing is hidden: for recorders and others that act for the platform itself.
         """
         async with self._state.read() as tx:
-            found = await store.point_by_id(tx, EVERYTHING if seen is None else seen, point)
-        if found is None:
-            raise NotFound(f"there is no point {point[:64]}")
+            found = await self._one(tx, EVERYTHING if seen is None else seen, point)
         if found.gateway is None or found.device_id is None or found.channel_id is None:
             raise Conflict(f"no device is connected to {found.name}", "adopt its device, or check its code")
         if is_forbidden(found.file):
@@ -655,8 +710,7 @@ class Registry:
         """Changes of a file, newest first. Raises NotFound."""
         limit, before = limited(limit), _number_cursor(cursor, 1 << 30)
         async with self._state.read() as tx:
-            if await store.point_by_id(tx, seen, point) is None:
-                raise NotFound(f"there is no point {point[:64]}")
+            await self._one(tx, seen, point)
             found = await store.versions_of(tx, point, before=before, limit=limit + 1)
         more = len(found) > limit
         return Page(found[:limit], cursor_of(found[limit - 1].version) if more else None)
@@ -673,7 +727,7 @@ class Registry:
         parsed = self._parse_changes(seen, changes)
         then = await self.reviews.before(self._ix(point))
         async with self._state.begin() as tx:
-            before = await store.point_by_id(tx, seen, point, lock=True)
+            before = await store.point_by_id(tx, replace(seen, shared=False), point, lock=True)
             if before is None:
                 raise NotFound(f"there is no point {point[:64]}")
             if before.version != version:
@@ -781,6 +835,7 @@ class Registry:
                     zone=point.zone,
                     heading_deg=point.heading_deg,
                     fov_deg=point.fov_deg,
+                    may_see=point.owners.may_see,
                 )
                 for point in changed
             ]
@@ -845,29 +900,91 @@ class Registry:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Finding]:
-        """What a person should settle, oldest first."""
+        """What a person should settle, oldest first. is_open: otherwise settled ones as well."""
+        wanted = FindingFilter(rules=frozenset({rule} if rule else ()), point=point, is_open=True if is_open else None)
+        return await self.chosen_findings(seen, wanted, limit=limit, cursor=cursor)
+
+    async def chosen_findings(
+        self, seen: Scope, wanted: FindingFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Finding]:
+        """Findings that a filter leaves, oldest first. Raises NotFound for an organisation out of sight."""
         limit, after = limited(limit), read_cursor(cursor, "")
+        wanted = self._resolved(seen, wanted)
         async with self._state.read() as tx:
-            found = await store.list_findings(
-                tx, seen, rule=rule, point_id=point, is_open=is_open, after=after, limit=limit + 1
-            )
-            page = await self._with_twins(tx, seen, found[:limit])
+            found = await store.list_findings(tx, seen, wanted, after=after, limit=limit + 1)
+            twins = await self._twins_of(tx, seen, found[:limit])
+        page = [replace(one, message=one.message + _named(twins.get(one.id, ()))) for one in found[:limit]]
         return Page(page, cursor_of(found[limit - 1].id) if len(found) > limit else None)
 
-    async def _with_twins(self, tx: Tx, seen: Scope, found: Sequence[Finding]) -> list[Finding]:
-        """Findings about a code used twice with the names of the others that the reader sees."""
+    async def finding_views(self, seen: Scope, found: Sequence[Finding]) -> list[FindingView]:
+        """Findings with their points, what is wrong with which field now, and who else has the code."""
+        points: dict[str, Point] = {}
+        async with self._state.read() as tx:
+            for part in in_steps(sorted({one.point_id for one in found if one.point_id})):
+                points.update((one.id, one) for one in self._kept(seen, await store.points_by_ids(tx, part, seen)))
+            twins = await self._twins_of(tx, seen, found)
+        open_now = {one.point_id for one in found if one.settled_at is None}
+        faults = await self.reviews.faults_of([point for point in points.values() if point.id in open_now])
+        return [self._finding_view(one, points, faults, twins.get(one.id, ())) for one in found]
+
+    def _finding_view(
+        self,
+        one: Finding,
+        points: Mapping[str, Point],
+        faults: Mapping[str, Sequence[Fault]],
+        twins: Sequence[Point],
+    ) -> FindingView:
+        point = points.get(one.point_id or "")
+        at: list[FaultAt] = []
+        if one.settled_at is None and point is not None:
+            at = [FaultAt(fault.column, fault.message) for fault in faults[point.id] if fault.rule == one.rule]
+            if not at and one.subject.startswith(f"{point.id}/"):
+                at = [FaultAt(one.subject.partition("/")[2], one.message)]
+        org = self._org_of_path.get(one.org_path)
+        return FindingView(
+            finding=one,
+            point=point,
+            organisation=Named(org.id, org.name) if org else None,
+            faults=tuple(at),
+            twins=tuple(twins[:MOST_TWINS]),
+        )
+
+    async def finding_counts(self, seen: Scope, wanted: FindingFilter) -> FindingCounts:
+        """How many findings of each rule there are, and how many points of those that the filter means are faulty.
+
+        Raises NotFound for an organisation out of sight.
+        """
+        wanted = self._resolved(seen, wanted)
+        async with self._state.read() as tx:
+            rules, faulty = await store.count_findings(tx, seen, wanted)
+        meant = PointFilter(divisions=wanted.divisions, organisation=wanted.organisation)
+        return FindingCounts(
+            rules=rules,
+            points=int(np.count_nonzero(self._mask(seen, meant))),
+            faulty=faulty,
+            surveyed_at=self.reviews.surveyed_at,
+        )
+
+    def _resolved(self, seen: Scope, wanted: FindingFilter) -> FindingFilter:
+        """The filter with its organisation as a path. Raises NotFound for one out of sight."""
+        if wanted.organisation is None or wanted.organisation.startswith("/"):
+            return wanted
+        return replace(wanted, organisation=self.organisation(seen, wanted.organisation).org_path)
+
+    async def _twins_of(self, tx: Tx, seen: Scope, found: Sequence[Finding]) -> dict[str, list[Point]]:
+        """By finding about a code used twice: the other points with it that the reader sees."""
         codes: dict[str, str] = {}
         twins: dict[str, list[Point]] = {}
-        asked = [one.point_id for one in found if one.rule == "DQ03" and one.settled_at is None and one.point_id]
+        asked = [one for one in found if one.rule == "DQ03" and one.settled_at is None and one.point_id]
         for part in in_steps(asked):
-            codes.update(await store.codes_of(tx, part))
+            codes.update(await store.codes_of(tx, [one.point_id for one in part if one.point_id]))
         for some in in_steps(sorted(set(codes.values()))):
-            for point in await store.points_of_codes(tx, some, seen):
+            for point in self._kept(seen, await store.points_of_codes(tx, some, seen)):
                 twins.setdefault(point.code, []).append(point)
-        return [
-            replace(one, message=one.message + _named(one.point_id, twins.get(codes.get(one.point_id or "", ""), ())))
-            for one in found
-        ]
+        return {
+            one.id: [twin for twin in twins.get(codes.get(one.point_id or "", ""), ()) if twin.id != one.point_id]
+            for one in asked
+        }
 
     # --- live ----------------------------------------------------------------------------------------------------
 
@@ -1000,7 +1117,7 @@ class Registry:
         """What rights to these points depend on, whoever asks; unknown ones are left out."""
         async with self._state.read() as tx:
             found = await store.points_by_ids(tx, ids)
-        return {point.id: _object(point) for point in found}
+        return {point.id: self._object(point) for point in found}
 
     async def codes(self, ids: Sequence[PointId]) -> dict[PointId, str]:
         """The 20-digit codes of these points, whoever asks; unknown ones are left out."""
@@ -1490,7 +1607,7 @@ class Registry:
         limit = limited(limit)
         numbers = await self._best(seen, q, limit)
         async with self._state.read() as tx:
-            by_ix = {point.ix: point for point in await store.points_by_ix(tx, seen, numbers)}
+            by_ix = {one.ix: one for one in self._kept(seen, await store.points_by_ix(tx, seen, numbers))}
             devices = await store.list_devices(tx, seen, status=None, q=q, after="", limit=limit)
         orgs = [
             org for org in self._organisations.values() if seen.reaches(org.org_path) and _is_called(org, q.lower())
@@ -1520,22 +1637,9 @@ class Registry:
 STATE_OF = {UNKNOWN: State.UNKNOWN, ONLINE: State.ONLINE, OFFLINE: State.OFFLINE}
 
 
-def _object(point: Point) -> Object:
-    return Object(
-        point.id,
-        point.org_path,
-        department=point.department or "",
-        point_class=int(point.point_class),
-        kind=str(point.kind),
-        zone=point.zone,
-        name=point.name,
-        is_forbidden=is_forbidden(point.file),
-    )
-
-
-def _named(point: str | None, twins: Sequence[Point]) -> str:
+def _named(twins: Sequence[Point]) -> str:
     """The names of some points beside one, for a sentence."""
-    names = [twin.name for twin in twins if twin.id != point]
+    names = [twin.name for twin in twins]
     if not names:
         return ""
     return "：" + "、".join(names[:5]) + (f" 等 {len(names)} 个" if len(names) > 5 else "")

@@ -112,6 +112,12 @@ class Gb28181(Section, frozen=True):
     ] = False
     keepalive_seconds: Annotated[Positive, Meta(description="expected keep-alive interval")] = 60.0
     keepalive_misses: Annotated[Count, Meta(description="missed keep-alives until a device counts as offline")] = 3
+    requests_per_second: Annotated[
+        Positive, Meta(description="requests heard in a second, of a registered device or an address of others")
+    ] = 200.0
+    requests_burst: Annotated[
+        Count, Meta(description="and so many more at once, for notices of large catalogues and storms of devices")
+    ] = 10_000
     receive_buffer_bytes: Annotated[Count, Meta(description="kernel receive buffer of the UDP socket")] = (
         32 * 1024 * 1024
     )
@@ -145,7 +151,7 @@ class Media(Section, frozen=True):
     rtp_ports: Annotated[
         tuple[Port, Port], Meta(description="first and last port for RTP: pairs, so from an even one to an odd one")
     ] = (30000, 39999)
-    host: Annotated[str, Meta(description="address to receive media on")] = "0.0.0.0"  # noqa: S104 - devices are elsewhere
+    host: Annotated[str, Meta(description="address to receive media on; :: is IPv6 and IPv4")] = "::"
     first_packet_seconds: Annotated[Positive, Meta(description="wait for the first packet after the answer")] = 10.0
     silence_seconds: Annotated[Positive, Meta(description="a stream without packets for so long is lost")] = 10.0
     device_plays: Annotated[

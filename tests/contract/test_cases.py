@@ -20,7 +20,7 @@ from anwang.governance import (
     UserChange,
     Wanted,
 )
-from anwang.governance.reasons import NEXT, Step, after
+from anwang.governance.reasons import AWAITED, NEXT, Step, after
 from anwang.kernel.errors import ApprovalNeeded, Conflict, Denied, Invalid, NotFound, PurposeNeeded, Unauthenticated
 from anwang.kernel.times import Span, to_micros
 from anwang.runtime.clock import FakeClock
@@ -411,6 +411,9 @@ async def test_g05_old_content_takes_the_yes_of_a_unit_above(governance: Governa
     assert asked.is_aged
     north, city = await actor_of(governance, "north.officer"), await actor_of(governance, "officer.one")
     assert not governance.approvals.may_decide(north, asked) and governance.approvals.may_decide(city, asked)
+    for who, inbox in ((north, []), (city, [asked.id]), (operator, [])):
+        page = await governance.approvals.page(who, states=AWAITED, cursor="", limit=10, is_inbox=True)
+        assert [each.id for each in page.items] == inbox
     with pytest.raises(Denied, match="senior"):
         await governance.approvals.decide(north, asked.id, yes=True, reason="")
     await governance.approvals.decide(city, asked.id, yes=True, reason="")

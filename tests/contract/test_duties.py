@@ -218,6 +218,8 @@ async def test_g16_the_list_begins_with_what_presses_most(
     ]  # fmt: skip
     chosen = await duties.page(admin, states=[FilingState.OVERDUE], cursor="", limit=10)
     assert [each.system.name for each in chosen.items] == ["系统4", "系统1"]
+    await duties.turn()
+    assert duties.overdue == 2
     with pytest.raises(Conflict, match="not filed"):
         await duties.make_form(admin, (await duties.page(admin, states=[], cursor="", limit=9)).items[-1].system.id)
 

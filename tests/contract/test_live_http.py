@@ -86,4 +86,4 @@ async def test_a_head_moves_only_when_that_is_written(
             await client.post(url, json=stopping)
             assert dome.told[-1] in (Ptz.STOP, Ptz.CRUISE_STOP), "what moves stops"
             disk.broken = False
-        heads.close()
+        await heads.close()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import mapbox_vector_tile
+import numpy as np
 import pytest
 
 from anwang.governance import EVERYTHING, NOTHING, Scope
@@ -27,6 +30,7 @@ from anwang.registry import (
     State,
     device_key,
 )
+from anwang.registry.columns import WORLD_BITS, world
 from anwang.runtime.clock import FakeClock
 from anwang.stores.state import State as Database
 from anwang.stores.state import metadata
@@ -52,6 +56,19 @@ async def registry(state: Database, clock: FakeClock, tmp_path: Path) -> AsyncIt
 @pytest.fixture
 async def city(registry: Registry) -> Organisation:
     return await registry.add_organisation(name="安澜市", kind=OrgKind.CITY)
+
+
+def tile_of(longitude: float, latitude: float, zoom: int) -> tuple[int, int]:
+    x, y = world(np.array([longitude]), np.array([latitude]))
+    return int(x[0]) >> (WORLD_BITS - zoom), int(y[0]) >> (WORLD_BITS - zoom)
+
+
+def drawn(tile: bytes) -> int:
+    """Points in a tile, alone or in clusters."""
+    layers = mapbox_vector_tile.decode(tile)
+    alone = len(layers.get("points", {"features": []})["features"])
+    clusters = layers.get("clusters", {"features": []})["features"]
+    return alone + sum(one["properties"]["count"] for one in clusters)
 
 
 def item(code: str, at_us: int, **more: object) -> CatalogueItem:
@@ -211,6 +228,43 @@ async def test_who_sees_another_organisation_sees_nothing(registry: Registry, ci
                 await ask
     assert registry.organisations(NOTHING, None) == []
     assert [org.name for org, _, _ in registry.organisations(Scope.below(west.org_path), None)] == ["西区"]
+
+
+async def test_who_may_see_a_point_finds_it_everywhere_and_changes_nothing(
+    registry: Registry, city: Organisation, state: Database, clock: FakeClock
+) -> None:
+    east = await registry.add_organisation(name="东区", kind=OrgKind.DISTRICT, parent=city.id)
+    west = await registry.add_organisation(name="西区", kind=OrgKind.DISTRICT, parent=city.id)
+    await adopted(registry, east, CAMERAS[:3], longitude=117.1, latitude=39.1)
+    points = [one.point for one in (await registry.points(EVERYTHING, PointFilter())).items]
+    acts = Scope.below(west.org_path)
+    looks = replace(acts, shared=True)
+    await registry.edit_point(EVERYTHING, points[0].id, {"may_see": west.id}, version=1, by="x")
+    again = Registry(state=state, clock=clock, folder=registry.folder)
+    await again.load()
+    for one in (registry, again):  # as it happens, and after a restart
+        assert [view.point.id for view in (await one.points(looks, PointFilter())).items] == [points[0].id]
+        assert one.counts(looks).all.total == 1
+        assert len((await one.search(looks, "相机"))[0]) == 1
+        assert (await one.point(looks, points[0].id)).point.id == points[0].id
+        assert [view.point.id for view in await one.by_code(looks, CAMERAS[0])] == [points[0].id]
+        assert one.sees(looks, points[0].id) and not one.sees(looks, points[1].id)
+        assert [len(page) async for page in one.all_of(looks, PointFilter())] == [1]
+        (owned,) = (await one.owned([points[0].id])).values()
+        assert owned.may_see == (west.org_path,)
+        tile = await one.tiles.tile(10, *tile_of(117.1, 39.1, 10), PointFilter(), looks)
+        assert drawn(tile.data) == 1
+        for hidden in (acts, replace(Scope.below(f"{west.org_path}unit/"), shared=True)):
+            assert one.counts(hidden).all.total == 0
+            with pytest.raises(NotFound):
+                await one.point(hidden, points[0].id)
+        with pytest.raises(NotFound):
+            await one.point(looks, points[1].id)
+        with pytest.raises(NotFound):
+            await one.edit_point(looks, points[0].id, {"name": "x"}, version=2, by="y")
+        assert await one.by_code(looks, CAMERAS[1]) == []
+    await registry.edit_point(EVERYTHING, points[0].id, {"may_see": None}, version=2, by="x")
+    assert registry.counts(looks).all.total == 0 and not await registry.by_code(looks, CAMERAS[0])
 
 
 async def test_filters_search_and_pages(registry: Registry, city: Organisation) -> None:

@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import APIRouter
 
 from anwang.governance import (
     CITY,
@@ -24,6 +25,7 @@ from anwang.governance import (
     Scope,
     UserChange,
     Verdict,
+    allow,
 )
 from anwang.governance.rights import OLD, RECENT
 from anwang.governance.scopes import Area, Miss
@@ -33,6 +35,8 @@ from anwang.kernel.times import Span, to_micros
 from anwang.runtime.clock import FakeClock
 from anwang.runtime.settings import Governance as Rules
 from anwang.stores.state import State
+from tests.assembled import build_test_app, client_of
+from tests.contract.test_governance import rows_of
 from tests.governed import HERE, PASSWORD, account, actor_of, everyone, governed, token_of
 
 GATE = Object("p-1", "/city/north/", department="0101", point_class=1, kind="camera", zone="video")
@@ -235,6 +239,51 @@ async def test_grants_follow_the_account_s_organisation(governance: Governance) 
 
 
 # --- accounts with an end --------------------------------------------------------------------------------------------
+
+
+async def test_g20_a_contractor_is_accompanied_and_all_they_ask_for_is_written(
+    governance: Governance, clock: FakeClock, tmp_path: Path
+) -> None:
+    admin = await actor_of(governance, "security_administrator.one")
+    end = clock.now() + timedelta(days=30)
+    made = await governance.create_user(admin, account("qian", Role.CONTRACTOR, ends_at=end))
+    officer, operator = await actor_of(governance, "officer.one"), await actor_of(governance, "operator.one")
+    await clock.advance(16 * 60)
+    token = await token_of(governance, "qian")
+    router = APIRouter(prefix="/api/v1")
+
+    @router.get("/things")
+    async def things(_: Annotated[Actor, allow(Action.READ_SYSTEM)]) -> str:
+        return "seen"
+
+    async with build_test_app(governance, tmp_path, routers=[router]) as app, client_of(app) as client:
+
+        async def asks(path: str) -> tuple[int, str]:
+            answer = await client.get(f"/api/v1{path}", headers={"authorization": f"Bearer {token}"})
+            return answer.status_code, answer.json().get("reason", "") if answer.status_code >= 400 else ""
+
+        assert (await asks("/session"))[0] == 200, "one's own account needs nobody"
+        assert await asks("/things?n=1") == (403, "nobody is named who accompanies you")
+        with pytest.raises(Invalid, match="person of the house"):
+            await governance.change_user(admin, made.id, UserChange(escort=made.id))
+        with pytest.raises(Invalid, match="only a contractor"):
+            await governance.change_user(admin, operator.user_id, UserChange(escort=officer.user_id))
+        with pytest.raises(NotFound):
+            await governance.change_user(admin, made.id, UserChange(escort="nobody"))
+        named = await governance.change_user(admin, made.id, UserChange(escort=officer.user_id))
+        assert named.escort == officer.user_id
+        assert await asks("/things?n=2") == (403, "who accompanies you is not signed in")
+        await token_of(governance, "officer.one")
+        assert (await asks("/things?n=3"))[0] == 200
+        await clock.advance(16 * 60)
+        assert await asks("/things?n=4") == (403, "who accompanies you is not signed in")
+    rows = [row for row in await rows_of(governance) if row.kind == "escorted"]
+    alone = "nobody is there"
+    assert [(row.user, row.action, row.detail[-1], row.outcome) for row in rows] == [
+        (made.id, "read_system", "1", alone), (made.id, "read_system", "2", alone), (made.id, "read_system", "3", ""),
+        (made.id, "read_system", "4", alone),
+    ]  # fmt: skip
+    assert rows[0].detail == "GET /api/v1/things?n=1"
 
 
 async def test_g20_a_contractor_s_account_ends_and_sees_no_content(governance: Governance, clock: FakeClock) -> None:

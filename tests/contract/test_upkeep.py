@@ -17,6 +17,7 @@ from anwang.kernel.times import Span
 from anwang.media import Play, Plays, PlayStep, RecordingKeeper
 from anwang.media.index import DAY_US, Gap
 from anwang.media.model import GapCause
+from anwang.media.plays import message_of
 from anwang.media.signals import Signals
 from anwang.runtime.settings import Media, Retention, Settings
 from tests.archive import Archive, fill
@@ -164,6 +165,23 @@ async def test_an_outage_of_a_recorded_camera_is_one_row_and_leaves_room_for_oth
     assert await plays.put(attempt(60, "snapshot")), "each kind has a bound of its own"
     with pytest.raises(NotFound, match="was not kept: 5 of its kind"):
         await plays.get(live[-1].id)
+
+
+async def test_what_is_heard_after_the_end_is_no_further_attempt(archive: Archive) -> None:
+    """The answer to our BYE comes when the play is over and written down."""
+    plays, heard = Plays(archive.media), message_of(START_US, b"SIP/2.0 200 OK\r\n", outgoing=False)
+    late = []
+    for number in range(3):
+        one = attempt(number, "record")
+        await plays.put(one)
+        late.append(msgspec.structs.replace(one, messages=(heard,) * (number + 1)))
+        await plays.put(late[-1], is_late=True)
+    [row] = await plays.of(POINT)
+    assert (row.attempts, len(row.messages)) == (3, 3)
+    for one in late[:2]:  # the next attempt stands there already
+        await plays.put(one, is_late=True)
+    [row] = await plays.of(POINT)
+    assert (row.attempts, len(row.messages), row.verdict) == (3, 3, "try 2")
 
 
 class Blind(Watch):

@@ -91,7 +91,7 @@ class ScriptDevice:
 
     def __init__(self, port: int, code: str, *, transport: str = "udp", channels: list[tuple[str, str]] | None = None,
                  ps: bytes = b"", answer: int = 200, takes_tcp: bool = True, per_message: int = 2,
-                 change_ssrc: bool = False, sdp: bytes = b"") -> None:  # fmt: skip
+                 change_ssrc: bool = False, sdp: bytes = b"", host: str = "127.0.0.1") -> None:  # fmt: skip
         self.code, self.transport, self.port = code, transport, port
         self.channels, self.per_message = channels or [], per_message
         self.ps, self.answer, self.takes_tcp, self.change_ssrc = ps, answer, takes_tcp, change_ssrc
@@ -108,7 +108,9 @@ class ScriptDevice:
         self.obeys, self.says_end = True, True
         #: the SSRC of its packets where it is not the one that it has answered; from which address it sends media
         self.rtp_ssrc: int | None = None
-        self.media_host = "127.0.0.1"
+        self.media_host = host
+        #: what it sends besides, before each pack of a live stream
+        self.noise = b""
         #: what it makes of a challenge: answers without qop (""), only one that offers it ("must"), only without ("cannot")
         self.qop = ""
         #: the challenge that it was given last
@@ -121,9 +123,13 @@ class ScriptDevice:
         self._lock = threading.Condition()
         self._stop = threading.Event()
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-        self.socket = socket.socket(socket.AF_INET, kind)
-        self.socket.connect(("127.0.0.1", port))
-        self.host, self.own_port = self.socket.getsockname()
+        self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.socket(self.family, kind)
+        self.socket.connect((host, port))
+        #: its own address, and the same as SIP and SDP write it
+        self.host, self.own_port = self.socket.getsockname()[:2]
+        self.uri_host: str = f"[{self.host}]" if ":" in host else self.host
+        self.net = "IP6" if ":" in host else "IP4"
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -157,10 +163,10 @@ class ScriptDevice:
         call_id = call_id or f"{number}-{self.code}@{self.host}"
         uri = f"sip:{SERVER}@{DOMAIN}"
         text = (
-            f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{self.transport.upper()} {self.host}:{self.own_port};rport;branch={branch}\r\n"
+            f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{self.transport.upper()} {self.uri_host}:{self.own_port};rport;branch={branch}\r\n"
             f"From: <sip:{self.code}@{DOMAIN}>;tag=t{number}\r\nTo: <sip:{self.code if method == 'REGISTER' else SERVER}@{DOMAIN}>\r\n"
             f"Call-ID: {call_id}\r\nCSeq: {number} {method}\r\nMax-Forwards: 70\r\nUser-Agent: Script 1.0\r\n"
-            f"Contact: <sip:{self.code}@{self.host}:{self.own_port}>\r\n{extra}"
+            f"Contact: <sip:{self.code}@{self.uri_host}:{self.own_port}>\r\n{extra}"
         )
         if body:
             text += f"Content-Type: {kind}\r\n"
@@ -258,7 +264,7 @@ class ScriptDevice:
         to = request["To"] + (f";tag={tag}" if tag and "tag=" not in request["To"] else "")
         self.send(
             f"SIP/2.0 {status}\r\n{vias}From: {request['From']}\r\nTo: {to}\r\nCall-ID: {request['Call-ID']}\r\n"
-            f"CSeq: {request['CSeq']}\r\nContact: <sip:{self.code}@{self.host}:{self.own_port}>\r\n{extra}", body,
+            f"CSeq: {request['CSeq']}\r\nContact: <sip:{self.code}@{self.uri_host}:{self.own_port}>\r\n{extra}", body,
         )  # fmt: skip
 
     def _serve(self, request: Sip) -> None:
@@ -369,7 +375,7 @@ class ScriptDevice:
             ours = ours.replace(channel, from_code)
         text = (
             f"MESSAGE sip:{SERVER}@127.0.0.1:{self.port} SIP/2.0\r\n"
-            f"Via: SIP/2.0/{self.transport.upper()} {self.host}:{self.own_port};rport;branch=z9hG4bKeof{number}x{time.monotonic_ns()}\r\n"
+            f"Via: SIP/2.0/{self.transport.upper()} {self.uri_host}:{self.own_port};rport;branch=z9hG4bKeof{number}x{time.monotonic_ns()}\r\n"
             f"From: {ours}\r\nTo: {theirs}\r\nCall-ID: {call.invite['Call-ID']}\r\nCSeq: {number} MESSAGE\r\n"
             "Max-Forwards: 70\r\nContent-Type: Application/MANSCDP+xml\r\n"
         )
@@ -389,7 +395,7 @@ class ScriptDevice:
             self.reply(request, "488 Not Acceptable Here", tag="i")
             return
         found = {k: re.search(p, offer, re.M) for k, p in
-                 (("host", r"^c=IN IP4 (\S+)"), ("port", r"^m=video (\d+)"), ("setup", r"^a=setup:(\w+)"), ("ssrc", r"^y=(\d+)"))}  # fmt: skip
+                 (("host", rf"^c=IN {self.net} (\S+)"), ("port", r"^m=video (\d+)"), ("setup", r"^a=setup:(\w+)"), ("ssrc", r"^y=(\d+)"))}  # fmt: skip
         assert found["host"] and found["port"] and found["ssrc"], offer
         setup = found["setup"][1] if found["setup"] else ""
         how = "udp" if not is_tcp else ("we connect" if setup == "passive" else "we listen")
@@ -398,14 +404,14 @@ class ScriptDevice:
         if is_tcp:
             own_setup = f"a=setup:{'active' if how == 'we connect' else 'passive'}\r\na=connection:new\r\n"
         if how == "we listen":
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = socket.create_server((self.host, 0), family=self.family)
             port = listener.getsockname()[1]
         sent = ssrc if self.rtp_ssrc is None else self.rtp_ssrc
         call = Call(request, "i", (found["host"][1], int(found["port"][1])), sent, how, listener)
         self.calls.append(call)
         channel = request.start.split()[1].partition("@")[0].removeprefix("sip:")
         body = (
-            f"v=0\r\no={channel} 0 0 IN IP4 {self.host}\r\ns=Play\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n"
+            f"v=0\r\no={channel} 0 0 IN {self.net} {self.host}\r\ns=Play\r\nc=IN {self.net} {self.host}\r\nt=0 0\r\n"
             f"m=video {port} {'TCP/RTP/AVP' if is_tcp else 'RTP/AVP'} 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\n{own_setup}"
             f"y={ssrc:010d}\r\nf=\r\n"
         ).encode()
@@ -417,7 +423,7 @@ class ScriptDevice:
         """The program stream at its own pace: a pack in packets of at most 1400 bytes, its clock as the timestamp."""
         out: socket.socket
         if call.how == "udp":
-            out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            out = socket.socket(self.family, socket.SOCK_DGRAM)
             out.bind((self.media_host, 0))
             out.connect(call.target)
         elif call.how == "we connect":
@@ -441,6 +447,8 @@ class ScriptDevice:
                 call.over.wait(max(0.0, (scr - first) / 90_000 - (time.monotonic() - began)))
                 if call.over.is_set():
                     return
+                if self.noise:
+                    out.sendall(self.noise)
                 for at in range(0, len(pack), 1400):
                     rtp = (
                         struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, scr & 0xFFFFFFFF, call.ssrc)

@@ -75,10 +75,11 @@ def is_run(part: list[str], whole: list[str]) -> bool:
 
 
 class Viewed:
-    """What a live viewer got. error: the last text message, where it was one."""
+    """What a live viewer got. error: the last text message, where it was one. flows: how the stream came in."""
 
     def __init__(self) -> None:
         self.hello: dict[str, Any] = {}
+        self.flows: list[dict[str, Any]] = []
         self.error: dict[str, Any] = {}
         self.data = b""
         self.fragments = 0
@@ -94,7 +95,7 @@ def view(
     converted: ask for H.264.
     """
     seen = Viewed()
-    url = served.url.replace("http", "ws", 1) + f"/api/v1/points/{point}/live?stream={stream}"
+    url = served.url.replace("http", "ws", 1) + f"/api/v1/points/{point}/live?stream={stream}&flow=true"
     url += "&as=h264" if converted else ""
     headers = {"Authorization": f"Bearer {served.token}"}
     with connect(url, additional_headers=headers, max_size=None, open_timeout=seconds, proxy=None) as socket:
@@ -105,6 +106,8 @@ def view(
                     told = json.loads(message)
                     if "error" in told:
                         seen.error = told["error"]
+                    elif "flow" in told:
+                        seen.flows.append(told["flow"])
                     else:
                         seen.hello = told
                     continue

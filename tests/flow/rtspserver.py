@@ -1,9 +1,9 @@
 """GStreamer's RTSP server with one file on it, again and again.
 
-    /usr/bin/python3 rtspserver.py FILE [--port N] [--codec h264|h265] [--sound alaw|mulaw]
+    /usr/bin/python3 rtspserver.py FILE [--port N] [--codec h264|h265] [--sound alaw|mulaw] [--udp]
 
-Not ours, and not FFmpeg's either. The codec is passed through; sound is a tone in G.711 that GStreamer makes. Prints
-its port; ends with its standard input.
+Not ours, and not FFmpeg's either. The codec is passed through; sound is a tone in G.711 that GStreamer makes. With
+--udp it sends over nothing else. Prints its port; ends with its standard input.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 Gst.init(None)
 parser = argparse.ArgumentParser()
@@ -22,6 +22,7 @@ parser.add_argument("file")
 parser.add_argument("--port", default="0")
 parser.add_argument("--codec", default="h264", choices=("h264", "h265"))
 parser.add_argument("--sound", default="", choices=("", "alaw", "mulaw"))
+parser.add_argument("--udp", action="store_true")
 options = parser.parse_args()
 path = options.file.replace("\\", "\\\\").replace('"', '\\"')
 loop = GLib.MainLoop()
@@ -39,6 +40,8 @@ factory.set_launch(
     + ")"
 )
 factory.set_shared(False)
+if options.udp:
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
 server.get_mount_points().add_factory("/cam", factory)
 server.attach(None)
 print(server.get_bound_port(), flush=True)

@@ -194,9 +194,10 @@ def write_config(folder: Path, **changes: dict[str, object]) -> Path:
         "logs": {"level": "INFO", "form": "json"},
     }  # fmt: skip
     lines = [f"data = {json.dumps(str(folder / 'data'))}", f"key_file = {json.dumps(str(folder / 'master.key'))}"]
-    for name, section in sections.items():
+    for name in {**sections, **changes}:
         lines.append(f"[{name}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in {**section, **changes.get(name, {})}.items()]
+        held = {**sections.get(name, {}), **changes.get(name, {})}
+        lines += [f"{key} = {json.dumps(value)}" for key, value in held.items()]
     path = folder / "settings.toml"
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path

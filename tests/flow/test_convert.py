@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import httpx
 import numpy as np
 import pytest
 
@@ -98,6 +102,62 @@ def test_live_h265_is_converted_once_for_all_and_bounded(bounded: Served, h265: 
         # and now there is room for the other
         assert view(bounded, second, fragments=5, converted=True).hello["codec"].startswith("avc1")
         until(lambda: running(bounded) == 0, "it ends with its last viewer")
+
+
+def children(served: Served, module: str) -> list[int]:
+    """The processes of the platform that run this module."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == served.process.pid and module in (entry / "cmdline").read_text().split("\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_killed_conversion_is_said_and_the_next_viewer_gets_another(bounded: Served, h265: Path) -> None:
+    with camera(h265, "--codec", "h265") as port:
+        point = add_source(bounded, "h265-4", port)["id"]
+
+        def kill() -> None:
+            [process] = children(bounded, "anwang.media.convert")
+            os.kill(process, signal.SIGKILL)
+
+        seen = view(bounded, point, fragments=10_000, seconds=20, converted=True, after=(10, kill))
+        assert (seen.error["kind"], seen.error["reason"]) == ("unavailable", "the conversion to H.264 ended")
+        until(lambda: running(bounded) == 0, "the only place is free again")
+        seen = view(bounded, point, fragments=20, converted=True)
+        assert seen.error == {}
+        assert_is_converted_run(seen.data, h265)
+        until(lambda: running(bounded) == 0, "it ends with its last viewer")
+
+
+def test_killed_workers_for_pictures_and_pieces_are_replaced(bounded: Served, h265: Path) -> None:
+    """One that waited for work was asked all the same, and its asker told that the video was broken."""
+    with camera(h265, "--codec", "h265") as port:
+        point = add_source(bounded, "h265-5", port)["id"]
+        record(bounded, point)
+        until(lambda: seconds_of(axis(bounded, point)) >= 5, "five seconds are on the axis", 60)
+        begin = axis(bounded, point)["spans"][0]["start"]
+        end = (moment(begin) + timedelta(seconds=4)).isoformat()
+        listed = f"/api/v1/points/{point}/playback.m3u8"
+        text = bounded.operator.get(listed, params={"from": begin, "to": end, "as": "h264"}).text
+        piece = next(line for line in text.splitlines() if line and not line.startswith("#"))
+
+        def works() -> None:
+            picture = bounded.operator.get(f"/api/v1/points/{point}/snapshot")
+            assert picture.status_code == 200 and picture.content.startswith(b"\xff\xd8"), picture.text
+            made = bounded.operator.get(str(httpx.URL(f"{bounded.url}{listed}").join(piece)))
+            assert made.status_code == 200 and b"moof" in made.content, made.text
+
+        works()
+        for module in ("anwang.media.decode", "anwang.media.convert"):
+            waiting = children(bounded, module)
+            assert waiting, module
+            for process in waiting:
+                os.kill(process, signal.SIGKILL)
+            until(lambda: not set(waiting) & set(children(bounded, module)), "they are gone")  # noqa: B023
+            works()
 
 
 def test_h264_is_left_as_it_is(bounded: Served, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.flow.device import ScriptDevice
 from tests.flow.pictures import decoded, is_run, view
@@ -143,6 +145,69 @@ def test_a_refusal_is_told_as_it_is(served: Served, status: int, kind: str, clos
         assert str(status) in seen.error["reason"]
         play = trace_of(served, point["id"])
         assert "refused" in steps(play) and f"The device refused: {status}" in play["verdict"]
+
+
+def spoken(play: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which way each message went, and what it was: its method, or its status and what it answers."""
+    found = []
+    for message in play["messages"]:
+        first, text = message["text"].split("\r\n")[0], message["text"]
+        answered = re.search(r"(?m)^CSeq: \d+ (\w+)", text)
+        assert answered
+        what = f"{first.split()[1]} {answered[1]}" if first.startswith("SIP/2.0") else first.split()[0]
+        found.append(("out" if message["outgoing"] else "in", what))
+    return found
+
+
+def test_the_trace_holds_what_was_said_when_the_device_refuses(served: Served) -> None:
+    """Its verdict says where to look for the answer; two bodies of SDP were all that was kept."""
+    with adopted(served, 43, answer=486) as (_, point):
+        view(served, point["id"], fragments=1)
+        play = trace_of(served, point["id"])
+        assert spoken(play) == [("out", "INVITE"), ("in", "100 INVITE"), ("in", "486 INVITE"), ("out", "ACK")]
+        assert "Subject: " in play["messages"][0]["text"] and "m=video" in play["messages"][0]["text"]
+        assert play["messages"][2]["text"].startswith("SIP/2.0 486 No\r\n")
+        at = [message["at"] for message in play["messages"]]
+        assert at == sorted(at) and play["started_at"] <= at[0]
+
+
+def test_the_trace_holds_the_whole_call_to_the_answer_of_its_end(served: Served) -> None:
+    secret = b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=Play\r\nc=IN IP4 127.0.0.1\r\nk=clear:hidden\r\nt=0 0\r\n"
+    answer = secret + b"m=video 15060 TCP/RTP/AVP 96\r\na=sendonly\r\na=setup:active\r\na=rtpmap:96 PS/90000\r\n"
+    with adopted(served, 44, sdp=answer) as (device, point):
+        view(served, point["id"], fragments=1)
+        assert device.calls[-1].bye.wait(10)
+        call = [("out", "INVITE"), ("in", "100 INVITE"), ("in", "200 INVITE"), ("out", "ACK")]
+        end = [("out", "BYE"), ("in", "200 BYE")]
+
+        def whole() -> Any:
+            play = trace_of(served, point["id"])
+            return play if spoken(play)[-1] == end[-1] else None
+
+        play = until(whole, "what came after the end is kept, too")
+        assert spoken(play) == call + end
+        assert "k=[redacted]" in play["messages"][2]["text"] and "hidden" not in str(play)
+
+
+def test_the_viewer_s_first_picture_is_a_step(served: Served, ps: Ps) -> None:
+    with adopted(served, 45, ps=ps[0]) as (_, point):
+        url = served.url.replace("http", "ws", 1) + f"/api/v1/points/{point['id']}/live"
+        with connect(url, additional_headers={"Authorization": f"Bearer {served.token}"}, proxy=None) as socket:
+            play = json.loads(socket.recv(20))["play"]
+            nonsense = ["[" * 4000, "no JSON", "[1]", '{"first_picture": null}', '{"first_picture": 1e999}']
+            nonsense += ['{"first_picture": -5}', '{"first_picture": "soon"}', "x" * 5000]
+            for report in [*nonsense, '{"first_picture": 321.4}', '{"first_picture": 999}']:
+                socket.send(report)
+
+            def shown() -> Any:
+                found = trace_of(served, point["id"])
+                return found if found["id"] == play and "first_picture" in steps(found) else None
+
+            told = until(shown, "the report is a step of the trace")
+            assert [s["detail"] for s in told["steps"] if s["step"] == "first_picture"] == ["321 ms after the click"]
+            assert told["verdict"].startswith("The first picture came after ")
+            assert told["first_picture_ms"] > 0
+            assert socket.recv(20), "nonsense before it has ended nothing"
 
 
 def test_a_device_that_ends_its_registration_is_offline(served: Served) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.flow.device import ScriptDevice, Sip
-from tests.flow.served import DOOR_KEY, Served, until
+from tests.flow.served import DOOR_KEY, Served, serving, until
 from tests.flow.test_device import adopted
 
 
@@ -101,6 +102,14 @@ def test_before_2022_cruises_cannot_be_listed_but_started(served: Served) -> Non
         assert served.get(f"/points/{point['id']}/ptz/home")["known"] is False
         answer = served.operator.post(f"/api/v1/points/{point['id']}/device-snapshot")
         assert answer.json()["kind"] == "unsupported"
+
+
+def test_a_head_that_moves_is_stopped_when_the_platform_ends(tmp_path: Path) -> None:
+    with serving(tmp_path) as served, adopted(served, 81) as (device, point):
+        served.post(f"/points/{point['id']}/ptz", {"act": "move", "pan": 1.0, "ms": 5000}, by="operator")
+        control(device, b"<PTZCmd>A50F0101")
+        served.close()
+        control(device, b"<PTZCmd>A50F0100")
 
 
 def test_home_position_and_switches(served: Served) -> None:

@@ -57,12 +57,11 @@ def pictures(movie: Path) -> list[str]:
     return decoded(movie)
 
 
-def add_source(served: Served, code: str, port: int, path: str = "/cam") -> dict[str, Any]:
+def add_source(served: Served, code: str, port: int, path: str = "/cam", **more: str) -> dict[str, Any]:
     """A camera by address; its point."""
-    served.post(
-        "/rtsp-sources",
-        {"code": code, "name": code, "organisation": served.organisation, "url_main": f"rtsp://127.0.0.1:{port}{path}"},
-    )
+    url = f"rtsp://127.0.0.1:{port}{path}"
+    named = {"code": code, "name": code, "organisation": served.organisation, "url_main": url}
+    served.post("/rtsp-sources", {**named, **more})
     return until(lambda: served.point(code), "the source is a point")
 
 
@@ -128,6 +127,18 @@ def test_footage_from_the_camera_to_the_clip(served: Served, movie: Path, pictur
         assert until(lambda: served.state("gst-1") == "online", "online")
         told = served.device("gst-1")
         assert told is not None and told["evidence"]["state"] == "online"
+
+
+def test_a_camera_that_sends_over_udp_only(served: Served, movie: Path, pictures: list[str]) -> None:
+    with camera(movie, "--udp") as port:
+        point = add_source(served, "gst-udp", port, transport="udp")
+        seen = view(served, point["id"], fragments=40)
+        assert seen.error == {} and is_run(decoded(seen.data), pictures)
+        play = served.get(f"/plays/{seen.hello['play']}")
+        assert any(s["step"] == "invited" and s["detail"].startswith("udp rtsp://") for s in play["steps"])
+        other = add_source(served, "gst-no-tcp", port, transport="tcp")
+        refused = view(served, other["id"], fragments=1)
+        assert refused.error["kind"] == "unavailable" and refused.data == b"", "it was UDP that worked"
 
 
 def test_sources_nobody_watches_are_probed(served: Served, movie: Path) -> None:

@@ -31,7 +31,10 @@ MANSCDP = "Content-Type: Application/MANSCDP+xml\r\n"
 class NoTrace:
     """Nobody reads it."""
 
-    def step(self, step: Step, detail: str = "", *, message: bytes = b"", outgoing: bool = False) -> None:
+    def message(self, data: bytes, *, outgoing: bool) -> None:
+        """See access.Trace."""
+
+    def step(self, step: Step, detail: str = "") -> None:
         """See access.Trace."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import socket
 from collections.abc import Iterator
 
@@ -16,6 +17,13 @@ from tests.flow.pictures import decoded, is_run, view
 from tests.flow.served import DOMAIN, SERVER, Served, until
 from tests.flow.test_device import Ps, adopted, code
 
+#: packs at 25 a second, and nothing in them
+PACKS = b"".join(
+    b"\x00\x00\x01\xba" + bytes((0x44 | (n * 3600) >> 27 & 0x38 | (n * 3600) >> 28 & 3, (n * 3600) >> 20 & 0xFF))
+    + bytes(((n * 3600) >> 12 & 0xF8 | 4 | (n * 3600) >> 13 & 3, (n * 3600) >> 5 & 0xFF, (n * 3600) << 3 & 0xF8 | 4))
+    + b"\x01\x89\xc3\xf8" + b"\xee" * 3000
+    for n in range(400)
+)  # fmt: skip
 XML = '<?xml version="1.0"?>\r\n'
 
 
@@ -129,6 +137,49 @@ def test_media_that_is_not_right_ends_nothing_but_itself(served: Served, ps: Ps)
         device.ps = ps[0]
         seen = view(served, point["id"], fragments=10)
         assert seen.error == {} and is_run(decoded(seen.data), ps[1])
+
+
+#: version 1, and a header that leads outside its packet behind the length of RFC 4571
+NO_RTP = {"udp": b"\x40" + b"\x00" * 30, "tcp": b"\x00\x10\x9f\x60" + b"\x00" * 14}
+
+
+@pytest.mark.parametrize("how", ["udp", "tcp"])
+def test_packets_that_are_no_rtp_are_shown_with_their_sender(served: Served, ps: Ps, how: str) -> None:
+    """They were counted in the media child and never seen by anybody."""
+    with adopted(served, 912 + (how == "tcp"), ps=ps[0], takes_tcp=how == "tcp") as (device, point):
+        device.noise = NO_RTP[how]
+        told: list[float] = []
+
+        def count() -> None:
+            name = "anwang_open_streams_malformed_packets"
+            told.append(until(lambda: served.metric(name), "the metric counts them"))
+
+        seen = view(served, point["id"], fragments=40, after=(10, count))
+        assert seen.error == {} and is_run(decoded(seen.data), ps[1]) and told
+        [row] = served.refused(device=device.code, reason="no RTP")
+        assert (row["peer"], row["reason"]) == (
+            "127.0.0.1/rtp", "packets from 127.0.0.1 are no RTP: they are dropped"
+        )  # fmt: skip
+        assert device.calls[-1].bye.wait(15)
+        play = until(lambda: (p := served.get(f"/plays/{seen.hello['play']}"))["finished_at"] and p, "the trace ends")
+        details = [step["detail"] for step in play["steps"]]
+        assert "packets from 127.0.0.1 are no RTP: they are dropped" in details
+        assert any("packets, 0 bytes and 0 pictures were dropped in all" in one for one in details)
+        assert "Noticed: packets from 127.0.0.1 are no RTP" in play["verdict"]
+
+
+def test_nothing_but_packets_that_are_no_rtp_is_the_verdict(served: Served) -> None:
+    with adopted(served, 914, takes_tcp=False, ps=PACKS) as (device, point):
+        device.noise, device.rtp_ssrc = NO_RTP["udp"], 4711
+        seen = view(served, point["id"], fragments=1)
+        assert "Something arrives, but it is no RTP: packets from 127.0.0.1" in seen.error["reason"]
+
+
+def test_a_program_stream_without_sense_is_shown_with_its_sender(served: Served) -> None:
+    with adopted(served, 915, ps=PACKS) as (_, point):
+        seen = view(served, point["id"], fragments=1)
+        assert "no key frame that can be decoded" in seen.error["reason"]
+        assert re.search(r"Noticed: \d+ bytes from 127.0.0.1:\d+ are no program stream", seen.error["reason"])
 
 
 def test_an_answer_without_sdp(served: Served) -> None:

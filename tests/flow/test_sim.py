@@ -190,8 +190,9 @@ def test_disorder_and_loss_are_counted_while_they_last(platform: Served) -> None
             for name in ("anwang_open_streams_lost_packets", "anwang_open_streams_reordered_packets"):
                 counted.append(until(lambda name=name: metric(platform, name), name, PATIENCE_S))  # type: ignore[misc]
 
-        view(platform, point["id"], fragments=30, seconds=PATIENCE_S, stream="sub", after=(10, count))
+        seen = view(platform, point["id"], fragments=60, seconds=PATIENCE_S, stream="sub", after=(10, count))
         assert len(counted) == 2
+        assert any(0.001 < flow["loss"] < 0.2 and flow["lost"] for flow in seen.flows), "the viewer is told, too"
 
 
 @pytest.mark.parametrize(

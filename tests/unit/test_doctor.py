@@ -12,7 +12,7 @@ from anwang.app.claim import Claim
 from anwang.app.doctor import Finding, Grade, examine
 from anwang.runtime import machine
 from anwang.runtime.secrets import open_keys
-from anwang.runtime.settings import Gb28181, Http, Media, Settings, Stores, Zone
+from anwang.runtime.settings import Gb28181, Http, Media, Retention, Settings, Stores, Zone
 
 
 def of(settings: Settings, subject: str) -> list[Finding]:
@@ -109,3 +109,15 @@ def test_every_disk_in_use_is_told(tmp_path: Path) -> None:
     found = of(settings, "disk")
     assert {f.grade for f in found} == {Grade.BAD}
     assert any("objects" in f.detail for f in found)
+
+
+def test_where_media_go_is_told_as_devices_are_told() -> None:
+    """A zone with an address for SIP alone gets its media there, too."""
+    found = zone_findings(Zone(networks=("127.0.0.0/8",), sip_host="127.0.0.3"))
+    assert found[-1].detail == "127.0.0.0/8 sees us as 127.0.0.3, sends media to 127.0.0.3"
+
+
+def test_recordings_that_go_before_the_law_lets_them_are_told() -> None:
+    assert of(Settings(retention=Retention(minimum_days=30)), "retention") == []
+    (told,) = of(Settings(retention=Retention(minimum_days=29)), "retention")
+    assert told.grade is Grade.WARN and "29 days" in told.detail and "30" in told.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ from anwang.governance import (
     may,
 )
 from anwang.governance.http import AbilitiesDto
-from anwang.governance.model import PLAYS, STEERS, decide, scope_of
+from anwang.governance.model import PLAYS, SIGHT, STEERS, decide, scope_of
 from anwang.governance.scopes import Area, Columns, GrantId, Miss, live_until
 from anwang.kernel.errors import Denied, Invalid, NotFound
 from anwang.kernel.ids import OrgId, SessionId, UserId
@@ -143,10 +144,33 @@ def test_seen_and_granted_is_allowed_and_scope_agrees() -> None:
         for action in Action:
             if may(role, action):
                 assert decide(someone(role), action, STATION, now=NOW).enforce().verdict is Verdict.ALLOWED
-                assert scope_of(someone(role), action) == Scope.below("/city/north/")
+                found = scope_of(someone(role), action)
+                assert (found.areas, found.shared) == (Scope.below("/city/north/").areas, action in SIGHT)
             else:
                 with pytest.raises(Denied):
                     scope_of(someone(role), action)
+
+
+def test_who_may_see_a_point_looks_at_it_and_does_nothing_else() -> None:
+    lent = Object("p", "/city/south/", point_class=1, may_see=("/city/north/yard/", "/city/west/"))
+    for role, action in itertools.product(Role, Action):
+        if not may(role, action):
+            continue
+        decision = decide(someone(role), action, lent, now=NOW)
+        assert decision.verdict is (Verdict.ALLOWED if action in SIGHT else Verdict.UNSEEN), (role, action)
+        assert scope_of(someone(role), action).covers(lent) is (action in SIGHT)
+    for path, narrowed, is_seen in (
+        ("/city/", {}, True),
+        ("/city/north/yard/", {}, True),
+        ("/city/north/yard/gate/", {}, False),  # the yard may see it, not each of its units
+        ("/city/east/", {}, False),
+        ("/city/north/", {"classes": frozenset({2})}, False),  # a narrowed grant stays narrow
+    ):
+        viewer = someone(Role.VIEWER, granted(path, **narrowed))
+        assert (decide(viewer, Action.VIEW_LIVE, lent, now=NOW).verdict is Verdict.ALLOWED) is is_seen, path
+    partner = dataclasses.replace(someone(Role.VIEWER), is_partner=True)
+    assert decide(partner, Action.VIEW_LIVE, lent, now=NOW).verdict is Verdict.UNSEEN
+    assert not scope_of(dataclasses.replace(someone(Role.OPERATOR), looks=True), Action.PTZ).shared
 
 
 def test_the_session_answer_names_every_action() -> None:

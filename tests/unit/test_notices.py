@@ -218,7 +218,10 @@ async def test_everybody_is_told_of_their_own_points_only() -> None:
     notice = Notice("position", None, {"changes": [["p1", 1.0, 2.0, None, "t"], ["p2", 1.0, 2.0, None, "t"]]})
 
     def told(path: str) -> Any:
-        return shape(cast(Actor, SimpleNamespace(scope=Scope.below(path), may=lambda action: False)), notice)
+        return shape(
+            cast(Actor, SimpleNamespace(scope=Scope.below(path), sight=Scope.below(path), may=lambda action: False)),
+            notice,
+        )
 
     assert told("/") == notice.data
     assert told("/a/") == {"changes": [["p1", 1.0, 2.0, None, "t"]]}

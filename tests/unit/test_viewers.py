@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anwang.media.child.hub import Outlet, Viewer
+from anwang.media.child.hub import MOST_CACHED_BYTES, Outlet, Viewer
 from anwang.media.control import FrameKind
 from anwang.media.framing import frames
 
@@ -56,4 +56,27 @@ async def test_a_slow_viewer_skips_to_a_key_frame_and_is_counted(tmp_path: Path,
     assert all(kind is FrameKind.KEY for kind, _ in skips)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
+    server.close()
+
+
+async def test_a_sender_without_key_frames_does_not_fill_the_cache(tmp_path: Path) -> None:
+    outlet = Outlet()
+    outlet.begin(b"{}", b"init")
+    size = 1 << 20
+    for number in range(2 * MOST_CACHED_BYTES // size):
+        outlet.push(numbered(number, size), is_key=number == 0)
+        assert sum(map(len, outlet.cached()[1])) <= MOST_CACHED_BYTES + size
+    assert outlet.cached()[1] == [], "a group without its beginning is of no use"
+    path = str(tmp_path / "v.sock")
+    server = await asyncio.get_running_loop().create_unix_server(partial(Viewer, {"s": outlet}.get), path)
+    stream = frames(path, "s")
+    assert [(await anext(stream))[0] for _ in range(2)] == [FrameKind.TEXT, FrameKind.INIT]
+    outlet.push(numbered(1000, 9), is_key=False)
+    outlet.push(numbered(1001, 9), is_key=True)
+    outlet.push(numbered(1002, 9), is_key=False)
+    seen = [await anext(stream) for _ in range(2)]
+    assert [(kind, int.from_bytes(data[:4], "big")) for kind, data in seen] == [
+        (FrameKind.KEY, 1001), (FrameKind.FRAGMENT, 1002),
+    ]  # fmt: skip
+    assert len(outlet.cached()[1]) == 2
     server.close()

@@ -13,6 +13,7 @@ from anwang.media.child.feed import Feed, _new_from
 from anwang.media.child.hub import Viewer, WholeOutlet
 from anwang.media.control import Done, Flow, FromChild, Lost
 from anwang.runtime.clock import FakeClock
+from anwang.wire.mpegps import Demuxed
 from anwang.wire.rtp import Reception
 from anwang.wire.units import Codec, Kind, Unit
 from tests.flow.test_media_child import clip
@@ -113,6 +114,9 @@ class Sender:
 
     def __init__(self) -> None:
         self.holds: list[bool] = []
+
+    def demuxed(self) -> Demuxed:
+        return Demuxed()
 
     def seen(self) -> Reception:
         return Reception()

@@ -167,6 +167,7 @@ function serve(socket, p, q) {
   const id = play(p, 'live', 'playing', '首个关键帧在 207 毫秒后到达。', 'playing')
   const hevc = p.ix % 11 === 5 && q.get('as') !== 'h264'
   let timer
+  let flows
   const hello = () => {
     if (socket.readyState !== 1) return
     const codec = hevc ? 'hvc1.1.6.L120.90' : film.codec
@@ -178,8 +179,6 @@ function serve(socket, p, q) {
         height: film.height,
         started_at: iso(Date.now()),
         play: id,
-        camera_offset_ms: p.ix % 9 === 4 ? -73_000 : 12,
-        loss: p.ix % 7 === 2 ? 0.004 : 0,
       }),
     )
     if (hevc) return
@@ -197,6 +196,11 @@ function serve(socket, p, q) {
     }
     tick()
     timer = setInterval(tick, FRAGMENT_S * 1000)
+    flows = setInterval(() => {
+      const at = iso(Date.now())
+      const flow = { at, loss: p.ix % 7 === 2 ? 0.004 : 0, received_at: at, media: n * FRAGMENT_S }
+      if (socket.readyState === 1) socket.send(JSON.stringify({ flow }))
+    }, 1000)
   }
   setTimeout(hello, 150 + (p.ix % 5) * 80)
   socket.on('message', (data) => {

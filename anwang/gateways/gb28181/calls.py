@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from anwang.access import Address, Pushed, Receiver, Step, Stream, Trace
 from anwang.gateways.gb28181 import invite
+from anwang.gateways.gb28181.capture import redact
 from anwang.gateways.gb28181.kept import KeptCalls
 from anwang.gateways.gb28181.line import Line
 from anwang.gateways.gb28181.policies import Manners
 from anwang.gateways.gb28181.questions import Questions
 from anwang.gateways.gb28181.sessions import Peer, Session
 from anwang.kernel.errors import AnwangError, Exhausted, Unavailable, Unsupported
+from anwang.kernel.hosts import bracketed
 from anwang.runtime import logs
 from anwang.wire import sdp
 from anwang.wire.sip import Accepted, Cause, Ended, Progress, Uri
@@ -31,10 +33,11 @@ class _Call:
     device: str
     trace: Trace
     answered: asyncio.Future[Accepted[Peer]]
+    call_id: str
     past: bool = False
     """A recording: it ends when everything has been sent."""
-    call_id: str = ""
-    """Once it stands."""
+    is_kept: bool = False
+    """It stands, and is written down for the run after this one."""
 
 
 class Calls:
@@ -90,22 +93,21 @@ class Calls:
             stream_numbers=len(address.streams) > 1,
         )
         subject = invite.subject(channel=address.channel, server_id=us.user, ssrc=receiver.ssrc)
-        body = bytes(shape(offer))
         number = self._line.endpoint.invite(
             local=us,
             remote=Uri(address.channel, us.host),
             target=Uri(address.channel, session.peer[1], session.peer[2]),
             peer=session.peer,
             now=self._line.now(),
-            body=body,
+            body=bytes(shape(offer)),
             headers=(("Subject", str(subject)),),
         )
         answered: asyncio.Future[Accepted[Peer]] = asyncio.get_running_loop().create_future()
-        self._calls[number] = _Call(device=address.device, trace=trace, answered=answered, past=past)
+        call_id = self._line.endpoint.call_id(number)
+        self._calls[number] = _Call(device=address.device, trace=trace, answered=answered, call_id=call_id, past=past)
         self._of_device.setdefault(address.device, {})[number] = None
-        trace.step(
-            Step.INVITED, f"to {session.peer[1]}:{session.peer[2]}/{session.peer[0]}", outgoing=True, message=body
-        )
+        self._line.follow(call_id, lambda data, outgoing: trace.message(redact(data), outgoing=outgoing))
+        trace.step(Step.INVITED, f"to {bracketed(session.peer[1])}:{session.peer[2]}/{session.peer[0]}")
         self._line.pump()
         try:
             async with asyncio.timeout(self._invite_seconds):
@@ -119,7 +121,7 @@ class Calls:
         except BaseException:
             self.hang_up(number)
             raise
-        trace.step(Step.ANSWERED, "200 OK", message=accepted.response.body)
+        trace.step(Step.ANSWERED, "200 OK")
         try:
             pushed = invite.accept(
                 sdp.Sdp.parse(accepted.response.body),
@@ -180,7 +182,7 @@ class Calls:
             self._line.endpoint.hang_up(event.call, now)
         else:
             call.answered.set_result(event)
-            call.call_id = event.response.call_id
+            call.is_kept = True
             self.kept.began(call.device, self._line.endpoint.dialog_of(event.call))
 
     def ended(self, event: Ended) -> None:
@@ -188,11 +190,12 @@ class Calls:
         call = self._calls.pop(event.call, None)
         if call is None:
             return
+        self._line.leave(call.call_id)
         own = self._of_device[call.device]
         del own[event.call]
         if not own:
             del self._of_device[call.device]
-        if call.call_id:
+        if call.is_kept:
             self.kept.ended(call.call_id)
         if call.answered.done():
             if event.cause is not Cause.LOCAL:

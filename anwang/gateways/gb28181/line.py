@@ -6,6 +6,7 @@ What a part of the gateway has told the machine goes out with `pump`, and what t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from anwang.gateways.gb28181.capture import Capture, Captured
@@ -20,6 +21,8 @@ log = logs.get(__name__)
 
 MOST_CALLS, MOST_SUBSCRIPTIONS = 50_000, 60_000
 MOST_ADDRESSES = 100_000
+#: as anybody may write it; headers come before the body
+_CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)")
 
 
 class Line:
@@ -37,6 +40,7 @@ class Line:
     ) -> None:
         """us: who we are. sip_host: our address for a device (empty: as it reached us). handle: takes an event."""
         self.us = us
+        self._own = us.user.encode()
         self.sockets = sockets
         self.capture = capture
         self._clock = clock
@@ -47,6 +51,8 @@ class Line:
         self._timer_at = 0.0
         self._local: dict[str, str] = {}
         self._unseen: set[bytes] = set()
+        self._followed: dict[bytes, Callable[[bytes, bool], None]] = {}
+        self._left: list[bytes] = []
 
     def now(self) -> float:
         """The machine's clock."""
@@ -87,10 +93,17 @@ class Line:
 
     # --- in and out -----------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, peer: Peer, now: float) -> None:
-        """A message that nobody has answered yet."""
-        self._capture(data, peer, outgoing=False)
+    def receive(self, data: bytes, peer: Peer, now: float, device: str | None) -> None:
+        """A message that nobody has answered yet. device: whom it is about (`device_of`)."""
+        self._capture(device, data, peer, outgoing=False)
+        if self._followed:
+            self._tell(data, outgoing=False)
         self.endpoint.receive(data, peer, now)
+        self.pump()
+
+    def turn_away(self, data: bytes, peer: Peer, *, retry_s: int) -> None:
+        """Tell the sender of a request that is not taken when to come again."""
+        self.endpoint.turn_away(data, peer, 503, (("Retry-After", str(retry_s)),))
         self.pump()
 
     def lost(self, peer: Peer) -> None:
@@ -110,9 +123,13 @@ class Line:
                 log.exception("a SIP event failed by our own fault", what=type(event).__name__)
         for data, peer in self.endpoint.to_send(now):
             if not self._unseen or _call_id(data) not in self._unseen:
-                self._capture(data, peer, outgoing=True)
+                self._capture(self.device_of(data), data, peer, outgoing=True)
+            if self._followed:
+                self._tell(data, outgoing=True)
             self.sockets.send(data, peer)
         self._unseen.clear()
+        while self._left:
+            self._followed.pop(self._left.pop(), None)
         due = self.endpoint.timer()
         if due is not None and (self._timer is None or due < self._timer_at - 0.005):
             if self._timer is not None:
@@ -126,11 +143,33 @@ class Line:
         self.endpoint.tick(self.now())
         self.pump()
 
+    # --- calls that somebody follows -----------------------------------------------------------------------------
+
+    def follow(self, call_id: str, take: Callable[[bytes, bool], None]) -> None:
+        """Hand over each message with this Call-ID until `leave`. take: the message with its secrets, and whether it is
+        ours.
+        """
+        self._followed[call_id.encode()] = take
+
+    def leave(self, call_id: str) -> None:
+        """No more of them, once what the machine has to say to the last one is on its way."""
+        self._left.append(call_id.encode())
+
+    def _tell(self, data: bytes, *, outgoing: bool) -> None:
+        found = _CALL_ID.search(data)
+        take = self._followed.get(found[1]) if found is not None else None
+        if take is not None:
+            take(data, outgoing)
+
     # --- capture --------------------------------------------------------------------------------------------------
 
     def overlook(self, call_id: str) -> None:
         """The answer with this Call-ID that goes out next is not captured."""
         self._unseen.add(call_id.encode())
+
+    def device_of(self, data: bytes) -> str | None:
+        """The device a message is about: the 20-digit code of From, or of To where we are the sender."""
+        return _device_of(data, self._own)
 
     def keep(self, device: str, data: bytes, peer: Peer, *, outgoing: bool) -> None:
         """Capture a message of a device."""
@@ -138,8 +177,7 @@ class Line:
         local = (host, self.sockets.port)
         self.capture.note(device, Captured(self._clock.micros(), outgoing, peer[0], local, peer[1:], data))
 
-    def _capture(self, data: bytes, peer: Peer, *, outgoing: bool) -> None:
-        device = _device_of(data, self.us.user)
+    def _capture(self, device: str | None, data: bytes, peer: Peer, *, outgoing: bool) -> None:
         if device is not None and (b"<CmdType>Keepalive" not in data or self.capture.is_watched(device)):
             self.keep(device, data, peer, outgoing=outgoing)
 
@@ -149,8 +187,7 @@ def _call_id(data: bytes) -> bytes:
     return data[start : data.find(b"\r\n", start)] if start > 10 else b""
 
 
-def _device_of(data: bytes, own: str) -> str | None:
-    """The device a message is about: the 20-digit code of From, or of To where we are the sender."""
+def _device_of(data: bytes, own: bytes) -> str | None:
     for name in (b"\nFrom:", b"\nTo:", b"\nf:", b"\nt:"):
         start = data.find(name)
         if start < 0:
@@ -158,6 +195,6 @@ def _device_of(data: bytes, own: str) -> str | None:
         line = data[start : data.find(b"\n", start + 1)]
         at = line.find(b"sip:")
         code = line[at + 4 : at + 24]
-        if at >= 0 and len(code) == 20 and code.isdigit() and code != own.encode():
+        if at >= 0 and len(code) == 20 and code.isdigit() and code != own:
             return code.decode()
     return None

@@ -17,6 +17,7 @@ from anwang.gateways.gb28181.capture import Capture, redact
 from anwang.gateways.gb28181.catalogue import Catalogues, Rounds
 from anwang.gateways.gb28181.configurations import Configurations
 from anwang.gateways.gb28181.evidence import Batches
+from anwang.gateways.gb28181.floods import Floods
 from anwang.gateways.gb28181.kept import KeptCalls
 from anwang.gateways.gb28181.line import Line
 from anwang.gateways.gb28181.notices import Notices
@@ -92,6 +93,9 @@ SWEEP_SECONDS = 10.0
 SLICE_SECONDS = 0.1
 ROUND_SECONDS = 30.0
 """Within so long it is found that a device's catalogue is due; the shortest interval is a minute."""
+QUICK_SECONDS = 0.005
+"""A registered device whose keep-alives come no faster is not looked at for a flood."""
+RETRY_SECONDS = 10
 #: why the SIP machine refuses by itself
 _WHY = {
     405: "a method that nobody asked for",
@@ -137,6 +141,7 @@ class Gb28181Gateway:
         self.sessions = Sessions(keepalive_s=settings.keepalive_seconds, misses=settings.keepalive_misses)
         self.capture = Capture()
         self.refusals = Refusals()
+        self.floods = Floods(per_second=settings.requests_per_second, burst=settings.requests_burst)
         self.sockets = Sockets(clock=clock, datagram=self._datagram, lost=self._lost, broken=self._broken)
         self.line = Line(
             us=Uri(self.server_id, self.domain),
@@ -278,6 +283,11 @@ class Gb28181Gateway:
         """Keep-alives taken."""
         return self.fast + self._slow
 
+    def peer_of(self, device: str) -> Peer | None:
+        """Where a registered device is, None for others."""
+        session = self.sessions.get(device)
+        return None if session is None else session.peer
+
     @property
     def port(self) -> int:
         """The SIP port in use."""
@@ -367,6 +377,9 @@ class Gb28181Gateway:
         if beat is not None:
             session = self.sessions.by_code.get(beat[0])
             if session is not None and session.peer == peer:
+                if now - session.heard_s < QUICK_SECONDS and not self.floods.takes(beat[0], now):
+                    self._too_many(data, peer, beat[0], now, is_known=True)
+                    return
                 self.fast += 1
                 self.sessions.alive(session, now)
                 self.sockets.send(beat[1], peer)
@@ -374,9 +387,31 @@ class Gb28181Gateway:
                     self.line.keep(beat[0], data, peer, outgoing=False)
                     self.line.keep(beat[0], beat[1], peer, outgoing=True)
                 return
-        elif is_register and (self._logged_in(data, peer, now) or self._registered_fast(data, peer)):
-            return
-        self.line.receive(data, peer, now)
+        device = self.line.device_of(data)
+        is_known = self._is_known(device, peer)
+        if not self.floods.takes(device if device is not None and is_known else peer[1], now):
+            self._too_many(data, peer, device or "", now, is_known=is_known)
+        elif not is_register:
+            self.line.receive(data, peer, now, device)
+        else:
+            if not (self._logged_in(data, peer, now) or self._registered_fast(data, peer)):
+                self.line.receive(data, peer, now, device)
+            if not is_known and self._is_known(device, peer):
+                self.floods.proven(peer[1])
+
+    def _is_known(self, device: str | None, peer: Peer) -> bool:
+        """Whether a device is registered from there."""
+        session = None if device is None else self.sessions.by_code.get(device)
+        return session is not None and session.peer[1] == peer[1]
+
+    def _too_many(self, data: bytes, peer: Peer, device: str, now: float, *, is_known: bool) -> None:
+        """A request beyond what its sender may ask; of an address the devices don't matter, they may be made up."""
+        if is_known:
+            self._refuse(peer, "more requests of one device than are heard", device=device)
+        else:
+            self._refuse(peer, "more requests from one address than are heard")
+        if self.floods.is_told(device if is_known else peer[1], now):
+            self.line.turn_away(data, peer, retry_s=RETRY_SECONDS)
 
     def _logged_in(self, data: bytes, peer: Peer, now: float) -> bool:
         """Answer a REGISTER as most devices write it, without a transaction: the same again gets the same answer."""
@@ -565,9 +600,18 @@ class Gb28181Gateway:
 
     # --- refusals -------------------------------------------------------------------------------------------------
 
+    def refuse_media(self, device: str, reason: str) -> None:
+        """What came to a receiver of a device's stream was not taken; the reason names who sent it."""
+        peer = self.peer_of(device)
+        self.refusals.note(self._clock.micros(), peer=f"{peer[1] if peer else '?'}/rtp", device=device, reason=reason)
+
     def _refuse(self, peer: Peer, reason: str, *, device: str = "", sample: bytes = b"") -> None:
         self.refusals.note(
-            self._clock.micros(), peer=f"{peer[1]}/{peer[0]}", device=device[:40], reason=reason, sample=redact(sample)
+            self._clock.micros(),
+            peer=f"{peer[1]}/{peer[0]}",
+            device=device[:40],
+            reason=reason,
+            sample=redact(sample) if sample else b"",
         )
 
     def _refuse_request(self, request: Request, peer: Peer, why: str) -> None:

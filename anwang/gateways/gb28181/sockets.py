@@ -167,7 +167,7 @@ class Sockets:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((peer[1], peer[2] or 5060))
             address: str = probe.getsockname()[0]
-            return address
+            return address.partition("%")[0]  # whose interface it is, is nobody's business but ours
         return ""
 
     def hang_up(self, peer: Peer) -> None:
@@ -267,7 +267,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         name, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.peer = ("tcp", plain(name[0]), name[1])
-        self.local = plain(own[0])
+        self.local = plain(own[0]).partition("%")[0]
         if not self._sockets._opened(self):
             self._transport.abort()
 

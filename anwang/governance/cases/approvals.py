@@ -20,6 +20,7 @@ from anwang.governance.ledger import Entry, Ledger
 from anwang.governance.model import Actor, Page, decide, scope_of
 from anwang.governance.reasons import (
     AGED,
+    AWAITED,
     FOUR_EYES,
     NEVER_URGENT,
     NEXT,
@@ -175,19 +176,34 @@ class Approvals:
             raise _unknown()
         return found
 
-    async def page(self, actor: Actor, *, states: Collection[ApprovalState], cursor: str, limit: int) -> Page[Approval]:
-        """One's own and those that the actor may decide, latest first."""
+    async def page(
+        self,
+        actor: Actor,
+        *,
+        states: Collection[ApprovalState],
+        cursor: str,
+        limit: int,
+        is_inbox: bool = False,
+    ) -> Page[Approval]:
+        """One's own and those of units whose requests the actor decides, latest first. is_inbox: only those that the
+        actor can decide.
+        """
         async with self.state.read() as tx:
             found = await store.approvals_page(
-                tx, seen_by=_decides(actor), user_id=actor.user_id, states=states, before=cursor, limit=limit + 1
+                tx,
+                seen_by=_decides(actor),
+                user_id=actor.user_id,
+                states=states,
+                before=cursor,
+                limit=limit + 1,
+                senior_path=actor.org_path if is_inbox else None,
             )
         return Page.cut(found, limit, lambda each: each.id)
 
     def may_decide(self, actor: Actor, one: Approval) -> bool:
         """Whether the actor can be the second person, now."""
-        is_waiting = one.state in (ApprovalState.OPEN, ApprovalState.URGENT, ApprovalState.OVERDUE)
         is_fit = one.user_id != actor.user_id and (not one.is_aged or _is_senior(actor, one))
-        return is_waiting and is_fit and _decides(actor).covers_path(one.org_path)
+        return one.state in AWAITED and is_fit and _decides(actor).covers_path(one.org_path)
 
     async def matching(self, actor: Actor, action: Action, objects: Collection[str], span: Span) -> Approval | None:
         """What the actor may use for exactly this."""

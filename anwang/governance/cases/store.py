@@ -16,8 +16,10 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -25,7 +27,7 @@ from sqlalchemy import (
 
 from anwang.governance.actions import Action
 from anwang.governance.reasons import USABLE, Approval, ApprovalId, ApprovalState, Purpose, PurposeId, PurposeKind
-from anwang.governance.scopes import Scope
+from anwang.governance.scopes import CITY_PATH, Scope
 from anwang.governance.store import users
 from anwang.kernel.ids import UserId
 from anwang.kernel.times import Span, from_micros, to_micros
@@ -199,10 +201,26 @@ async def approval(tx: Tx, approval_id: str, *, seen_by: Scope, user_id: str, lo
 
 
 async def approvals_page(
-    tx: Tx, *, seen_by: Scope, user_id: str, states: Collection[ApprovalState], before: str, limit: int
+    tx: Tx,
+    *,
+    seen_by: Scope,
+    user_id: str,
+    states: Collection[ApprovalState],
+    before: str,
+    limit: int,
+    senior_path: str | None = None,
 ) -> list[Approval]:
-    """That person's own and those within the scope, latest first, before that id. states: empty for all."""
-    found = _with_purpose().where(or_(approvals.c.user_id == user_id, seen_by.where(approvals.c.org_path)))
+    """That person's own and those within the scope, latest first, before that id. states: empty for all. senior_path:
+    not their own, and of those about old content only the ones of units below this path.
+    """
+    is_own, is_seen = approvals.c.user_id == user_id, seen_by.where(approvals.c.org_path)
+    if senior_path is None:
+        found = _with_purpose().where(or_(is_own, is_seen))
+    else:
+        is_below = and_(users.c.org_path != senior_path, users.c.org_path.startswith(senior_path, autoescape=True))
+        found = _with_purpose().where(not_(is_own), is_seen)
+        if senior_path != CITY_PATH:
+            found = found.where(or_(not_(approvals.c.is_aged), is_below))
     if states:
         found = found.where(approvals.c.state.in_([state.value for state in states]))
     if before:

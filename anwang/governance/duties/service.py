@@ -27,16 +27,22 @@ from anwang.governance.duties.model import (
     System,
     SystemId,
     by_system,
+    due_on,
     filing_of,
 )
 from anwang.governance.model import Actor, Organisation, Page, scope_of, within
+from anwang.governance.scopes import EVERYTHING
 from anwang.governance.words import one_line
 from anwang.kernel.errors import Conflict, Invalid, NotFound
 from anwang.kernel.ids import OrgId, uuid7
 from anwang.kernel.times import civil_day
+from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.stores.state import State, Tx
 
+log = logs.get(__name__)
+
+TURN_SECONDS = 3600.0
 MOST_SPOTS = 20_000
 """Places that a form lists one by one."""
 MOST_RETENTION_DAYS = 3_660
@@ -82,17 +88,39 @@ class Standing:
 
 @dataclass(slots=True, kw_only=True)
 class Duties:
-    """place: an organisation, None for an unknown one. equipment: see there."""
+    """place: an organisation, None for an unknown one. equipment: see there. overdue: filings that the police should
+    have had, at the last count.
+    """
 
     state: State
     clock: Clock
     write: Write
     place: Callable[[OrgId], Awaitable[Organisation | None]]
     equipment: Equipment
+    overdue: int = 0
 
     def today(self) -> date:
         """In China."""
         return civil_day(self.clock.now())
+
+    async def turn(self) -> None:
+        """Count the filings that are overdue."""
+        async with self.state.read() as tx:
+            known = await store.systems(tx, seen_by=EVERYTHING)
+            filed = await store.newest_forms(tx, seen_by=EVERYTHING)
+        today = self.today()
+        self.overdue = sum(
+            one.regime.is_filed and one.id not in filed and today > due_on(one.in_use_on) for one in known
+        )
+
+    async def run(self) -> None:
+        """Turn after turn, until cancelled."""
+        while True:
+            try:
+                await self.turn()
+            except Exception as err:  # the next turn tries again
+                log.error("the turn of filings failed", error=str(err))
+            await self.clock.sleep(TURN_SECONDS)
 
     # --- systems -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +24,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 from anwang.governance.actions import Action
 from anwang.governance.ledger import Asked, CopyUse, LedgerPage, Place, Row
 from anwang.governance.model import (
+    SIGHT,
     Actor,
     NewUser,
     Opened,
@@ -172,9 +173,12 @@ class Allowed:
         if actor.is_partner:
             await self._check_partner(connection, actor)
         scope = scope_of(actor, self.action)
+        if actor.role is Role.CONTRACTOR and self.action is not Action.OWN_ACCOUNT:
+            asked = f"{connection.scope.get('method', 'WEBSOCKET')} {connection.url.path}?{connection.url.query}"
+            await governance_of(connection).accompany(actor, self.action, asked.rstrip("?"))
         if self.use is not None and connection.scope.get("method") == "GET" and not actor.is_partner:
             governance_of(connection).count_use(actor, self.use or _first_word(connection), scope)
-        return actor
+        return replace(actor, looks=True) if self.action in SIGHT else actor
 
     async def _check_partner(self, connection: HTTPConnection, actor: Actor) -> None:
         governance = governance_of(connection)
@@ -394,7 +398,7 @@ class NewTokenDto(Shape):
 class UserDto(Shape):
     """An account. suspended: why the program disabled it, "" where it did not. ends_at: when it is over. is_partner: of
     another department's program, which can do nothing without an agreement. linked: somebody signs in to it by another
-    house's account, and nobody else can.
+    house's account, and nobody else can. escort: id of who accompanies a contractor.
     """
 
     id: str
@@ -410,6 +414,7 @@ class UserDto(Shape):
     is_service: bool
     is_partner: bool
     linked: bool
+    escort: str | None
 
 
 class UsersDto(Shape):
@@ -423,7 +428,7 @@ class NewUserDto(Shape):
     """An account to make. organisation: its id; `city` is the city itself. has_past: it may see recordings from before
     it was made. ends_at: when it can no longer be used; a contractor's must have an end. is_service: of a program,
     which gets tokens and no password. is_partner: of another department's program, which can do nothing without an
-    agreement.
+    agreement. escort: id of who accompanies a contractor, who can do nothing unless that person is signed in.
     """
 
     username: str = Field(max_length=200)
@@ -436,12 +441,13 @@ class NewUserDto(Shape):
     is_partner: bool = False
     has_past: bool = False
     ends_at: AwareDatetime | None = None
+    escort: str | None = None
 
 
 class ChangeUserDto(Shape):
     """What to change of an account; what is left out stays. password: a new one, ends the account's sessions.
     ends_at: null takes the account's end away. unlink: whoever signed in to it by another house's account no longer
-    can, and the next one of this name becomes its owner.
+    can, and the next one of this name becomes its owner. escort: who accompanies a contractor, "" takes the name away.
 
     username: only as it is; forms send it along.
     """
@@ -454,6 +460,7 @@ class ChangeUserDto(Shape):
     ends_at: AwareDatetime | None = None
     password: SecretStr | None = Field(max_length=1000, default=None)
     unlink: bool = False
+    escort: str | None = None
 
 
 class NewFactorDto(Shape):
@@ -714,6 +721,7 @@ async def create_user(actor: UserAdmin, governance: Service, body: NewUserDto) -
             ends_at=body.ends_at,
             is_service=body.is_service,
             is_partner=body.is_partner,
+            escort=body.escort or "",
         ),
     )
     if body.disabled:
@@ -741,6 +749,7 @@ async def change_user(actor: UserAdmin, governance: Service, user_id: str, body:
         ends_at=body.ends_at,
         never_ends="ends_at" in body.model_fields_set and body.ends_at is None,
         unlink=body.unlink,
+        escort=body.escort,
     )
     changed = await governance.change_user(actor, UserId(user_id), change)
     if body.password is not None:
@@ -882,6 +891,7 @@ def user_dto(each: User) -> UserDto:
         is_service=each.is_service,
         is_partner=each.is_partner,
         linked=each.sign_on != "",
+        escort=each.escort or None,
     )
 
 

@@ -13,7 +13,7 @@ from anwang.governance.actions import Action
 from anwang.governance.cases.approvals import MOST_OBJECTS, Wanted
 from anwang.governance.http import Cursor, Limit, NamedDto, PurposeDto, Shape, allow, governance_of
 from anwang.governance.model import Actor
-from anwang.governance.reasons import Approval, ApprovalState, PurposeKind
+from anwang.governance.reasons import AWAITED, Approval, ApprovalState, PurposeKind
 from anwang.governance.scopes import Object, Owned
 from anwang.governance.service import Governance
 from anwang.kernel.errors import Invalid, NotFound
@@ -184,11 +184,13 @@ def _add_approvals(router: APIRouter, owned: Owned) -> None:
         actor: Asker,
         governance: Service,
         state: Annotated[list[ApprovalState] | None, Query()] = None,
+        inbox: Annotated[bool, Query(description="only what waits for a decision that one can make")] = False,
         cursor: Cursor = "",
         limit: Limit = 50,
     ) -> ApprovalsDto:
         """One's own requests and those one may decide, latest first."""
-        page = await governance.approvals.page(actor, states=state or [], cursor=cursor, limit=limit)
+        states = AWAITED if inbox else state or []
+        page = await governance.approvals.page(actor, states=states, cursor=cursor, limit=limit, is_inbox=inbox)
         names = await owned(list({PointId(point) for each in page.items for point in each.objects}))
         return ApprovalsDto(items=[_dto(actor, governance, each, names) for each in page.items], next=page.next)
 

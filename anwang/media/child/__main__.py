@@ -141,9 +141,9 @@ class MediaChild:
             for feed in list(self._feeds.values()):
                 feed.settle()
                 feed.pace()
-                if self._feeds.get(feed.stream) is feed and feed.has_packets:
+                if self._feeds.get(feed.stream) is feed and (feed.has_packets or feed.has_refused):
                     self.tell(feed.flow())
-                    if feed.silent_seconds() > self._silence_s:
+                    if feed.has_packets and feed.silent_seconds() > self._silence_s:
                         feed.lose(f"no packet for {self._silence_s:.0f} s")
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from anwang.media.control import Connected, Done, FirstPacket, Flow, FromChild, 
 from anwang.media.model import GapCause
 from anwang.runtime.clock import Clock
 from anwang.wire.fmp4 import Fragment, Fragmenter, Init
+from anwang.wire.mpegps import Demuxed
 from anwang.wire.rtp import Reception, SsrcPolicy
 from anwang.wire.units import CLOCK_HZ, Codec, Kind, Unit
 
@@ -24,6 +25,7 @@ DOUBTED_PACKETS = 100
 """So many packets of a stream say something about its way; loss or disorder of this share, and this count, is told."""
 DOUBTED_SHARE = 0.005
 DOUBTED_LEAST = 3
+DOUBTED_BYTES = 4096
 #: a recording that was sent to its end is over after so much silence
 DRAIN_SECONDS = 1.5
 MOST_CUT_BYTES = 16 << 20
@@ -36,6 +38,9 @@ class Source(Protocol):
 
     def seen(self) -> Reception:
         """Counters."""
+
+    def demuxed(self) -> Demuxed:
+        """Those of the program stream in it."""
 
     def pace(self, is_patient: bool) -> None:
         """Whether what comes may wait a moment."""
@@ -88,6 +93,7 @@ class Feed:
         self._init: Init | None = None
         self._before: Before | None = None
         self._said: set[str] = set()
+        self._peer = ""
         self._frames = 0
         self._bytes = 0
         self._packet_us = 0
@@ -145,7 +151,8 @@ class Feed:
     def flow(self) -> Flow:
         """The counters of the last second."""
         seen = self.source.seen() if self.source is not None else Reception()
-        self._doubt(seen)
+        demuxed = self.source.demuxed() if self.source is not None else Demuxed()
+        self._doubt(seen, demuxed)
         now = self._clock.monotonic()
         since, frames, size = self._last
         seconds = max(now - since, 1e-3) if since else 1.0
@@ -155,6 +162,9 @@ class Feed:
             packets=seen.packets,
             lost=seen.lost,
             reordered=seen.reordered,
+            malformed=seen.malformed,
+            skipped_bytes=seen.skipped_bytes + demuxed.skipped_bytes,
+            dropped_units=demuxed.dropped_units + self._fragmenter.seen.malformed,
             bytes=self._bytes,
             frames=self._frames,
             viewers=len(self.outlet.viewers),
@@ -183,6 +193,11 @@ class Feed:
     def has_packets(self) -> bool:
         """Whether any packet came."""
         return bool(self._packet_us)
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether anything came that was no packet of the stream."""
+        return self.source is not None and self.source.seen().malformed > 0
 
     def lose(self, why: str, cause: GapCause = GapCause.STREAM_LOST) -> None:
         """The stream has ended by itself; a recording only when its viewer has come for it."""
@@ -275,6 +290,7 @@ class Feed:
         self._tell(Connected(stream=self.stream, peer=peer, at_us=self._clock.micros()))
 
     def _first(self, peer: str, ssrc: int) -> None:
+        self._peer = peer
         self._packet_us = self._clock.micros()
         self._tell(FirstPacket(stream=self.stream, peer=peer, ssrc=ssrc, at_us=self._packet_us))
 
@@ -283,7 +299,7 @@ class Feed:
             self._said.add(kind)
             self._tell(Odd(stream=self.stream, detail=sentence, at_us=self._clock.micros(), kind=kind))
 
-    def _doubt(self, seen: Reception) -> None:
+    def _doubt(self, seen: Reception, demuxed: Demuxed) -> None:
         """What the counters say about the way here, once it is more than chance."""
         total = seen.packets + seen.lost
         if total < DOUBTED_PACKETS:
@@ -294,6 +310,12 @@ class Feed:
         ):
             if count >= max(DOUBTED_LEAST, total * DOUBTED_SHARE):
                 self._odd(kind, f"{count} of {total} packets {what}")
+        if seen.lost:
+            return  # what is missing in them follows from that
+        if demuxed.skipped_bytes >= max(DOUBTED_BYTES, seen.payload_bytes * DOUBTED_SHARE):
+            self._odd("skipped", f"{demuxed.skipped_bytes} bytes from {self._peer} are no program stream: skipped")
+        if demuxed.dropped_units >= max(DOUBTED_LEAST, demuxed.video_units * DOUBTED_SHARE):
+            self._odd("units", f"{demuxed.dropped_units} pictures from {self._peer} were incomplete: dropped")
 
     def _units(self, units: list[Unit]) -> None:
         self._packet_us = self._clock.micros()

@@ -19,6 +19,8 @@ BACKLOG_BYTES = 4 << 20
 QUEUED = 250
 MOST_KEPT_BYTES = 64 << 20
 """Of a recording whose sender does not wait."""
+MOST_CACHED_BYTES = 32 << 20
+"""Of one group of pictures: half a minute of 8 Mb/s. A sender that gives no key frame for longer shall not fill us."""
 MOST_VIEWERS = 4096
 
 
@@ -38,6 +40,8 @@ class Outlet:
         self._hello: bytes = b""
         self._init: bytes = b""
         self._cached: list[tuple[bytes, bytes]] = []
+        self._cached_bytes = 0
+        self._is_cut = False
 
     @property
     def is_free(self) -> bool:
@@ -47,7 +51,7 @@ class Outlet:
     def begin(self, hello: bytes, init: bytes) -> None:
         """New parameters: viewers get `hello` (JSON) and the init segment."""
         self._hello, self._init = hello, init
-        self._cached.clear()
+        self.forget()
         for viewer in self.viewers:
             viewer.begin(self._opening())
 
@@ -55,9 +59,14 @@ class Outlet:
         """One fragment to everyone, and into the cache."""
         kind = FrameKind.KEY if is_key else FrameKind.FRAGMENT
         if is_key:
-            self._cached.clear()
+            self.forget()
         entry = (frame(kind, len(data)), data)
-        self._cached.append(entry)
+        if not self._is_cut:  # without its beginning a group is of no use
+            self._cached.append(entry)
+            self._cached_bytes += len(data)
+        if self._cached_bytes > MOST_CACHED_BYTES:
+            self.forget()
+            self._is_cut = True
         for viewer in self.viewers:
             if not viewer.push(entry, is_key=is_key):
                 self.dropped += 1
@@ -65,6 +74,7 @@ class Outlet:
     def forget(self) -> None:
         """What is cached is not to be shown any more; the next fragment is a key frame."""
         self._cached.clear()
+        self._cached_bytes, self._is_cut = 0, False
 
     def attach(self, viewer: Viewer) -> None:
         """A new viewer: at once everything from the last key frame on."""
@@ -74,6 +84,8 @@ class Outlet:
             viewer.begin(self._opening())
             for entry in self._cached:
                 viewer.push(entry, is_key=entry[0][4] == FrameKind.KEY)
+            if self._is_cut:
+                viewer.wait()
 
     def end(self) -> None:
         """The stream is over: viewers see the end of their connection."""
@@ -211,6 +223,10 @@ class Viewer(asyncio.Protocol):
         if self._transport is not None:
             self._written += sum(map(len, opening))
             self._transport.writelines(opening)
+
+    def wait(self) -> None:
+        """Nothing is of use before the next key frame."""
+        self._waits_for_key = True
 
     def push(self, entry: tuple[bytes, bytes], *, is_key: bool) -> bool:
         """Send one fragment; False where it was dropped because the viewer is too slow."""

@@ -39,6 +39,8 @@ class Ports:
                 continue
             found = socket.socket(family, kind)
             try:
+                if family is socket.AF_INET6:
+                    found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
                 if kind == socket.SOCK_STREAM:
                     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

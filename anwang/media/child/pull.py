@@ -19,6 +19,7 @@ from anwang.media.child.receive import Hooks
 from anwang.media.child.sound import RATE_HZ
 from anwang.wire import h26x
 from anwang.wire.aac import AacConfig
+from anwang.wire.mpegps import Demuxed
 from anwang.wire.rtp import Reception
 from anwang.wire.units import Codec, Kind, Unit
 
@@ -49,6 +50,10 @@ class Puller:
     def seen(self) -> Reception:
         """Counters; packets are FFmpeg's, that is, frames."""
         return self._seen
+
+    def demuxed(self) -> Demuxed:
+        """See feed.Source: FFmpeg demultiplexes."""
+        return Demuxed()
 
     def pace(self, is_patient: bool) -> None:
         """See feed.Source: its own thread reads, and waits for each packet."""
@@ -93,6 +98,7 @@ class Puller:
                 else:
                     unit = _unit(packet, video, codec, sets)
                 if unit is None:
+                    self._seen.malformed += packet.size > 0
                     continue
                 self._seen.packets += 1
                 self._seen.payload_bytes += len(unit.data)

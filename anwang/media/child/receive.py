@@ -7,7 +7,6 @@ within a bound, because the answer may say which SSRC is the true one.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from anwang.kernel.errors import WireError
+from anwang.kernel.hosts import bracketed, plain
 from anwang.media.child.datagrams import SLOT_BYTES, Batch, Rounds
 from anwang.runtime import logs
 from anwang.runtime.clock import Clock
-from anwang.wire.mpegps import Demuxer, Payload, sniff
+from anwang.wire.mpegps import Demuxed, Demuxer, Payload, sniff
 from anwang.wire.rtp import Packet, Reception, SsrcPolicy, TcpFraming, UdpReorder
 from anwang.wire.units import Unit
 
@@ -125,6 +125,10 @@ class UdpReceiver:
         """See feed.Amendable."""
         return self._reorder.seen if self._reorder is not None else Reception()
 
+    def demuxed(self) -> Demuxed:
+        """See feed.Amendable."""
+        return self._pipeline.demuxer.seen
+
     def hold(self, on: bool) -> None:
         """See feed.Amendable: datagrams come whether they are read or not."""
 
@@ -153,11 +157,13 @@ class UdpReceiver:
         if reorder is None:
             self._keep(batch)
         elif self._name and batch.is_all_from(self._name):
-            wrong = reorder.seen.wrong_ssrc
+            wrong, malformed = reorder.seen.wrong_ssrc, reorder.seen.malformed
             packets = reorder.receive_joined(batch.memory, SLOT_BYTES, batch.sizes, self._clock.monotonic())
             self._pass_on(reorder, packets)
             if reorder.seen.wrong_ssrc > wrong:
                 self._say_wrong(batch)
+            if reorder.seen.malformed > malformed:
+                self._hooks.odd("malformed", f"packets from {self._source[0]} are no RTP: they are dropped")
         else:
             for number in range(len(batch.sizes)):
                 self._take(batch.datagram(number), batch.source(number), batch.name(number))
@@ -178,18 +184,20 @@ class UdpReceiver:
             self.strangers += 1
             self._hooks.odd("stranger", f"packets from {source[0]} as well; they are ignored")
             return
-        wrong, taken = reorder.seen.wrong_ssrc, reorder.seen.packets
+        wrong, taken, malformed = reorder.seen.wrong_ssrc, reorder.seen.packets, reorder.seen.malformed
         packets = reorder.receive(datagram, self._clock.monotonic())
         if reorder.seen.packets > taken:
             # only who sends the agreed stream is its source: noise before it must not shut the device out
             self._source, self._name = source, name
         elif reorder.seen.wrong_ssrc > wrong:
             self._say_ssrc(datagram)
+        elif reorder.seen.malformed > malformed:
+            self._hooks.odd("malformed", f"packets from {source[0]} are no RTP: they are dropped")
         self._pass_on(reorder, packets)
 
     def _pass_on(self, reorder: UdpReorder, packets: list[Packet]) -> None:
         if packets:
-            self._pipeline.feed(packets, f"{self._source[0]}:{self._source[1]}")
+            self._pipeline.feed(packets, f"{bracketed(self._source[0])}:{self._source[1]}")
         if self._timer is None and reorder.timer() is not None:
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
@@ -212,16 +220,6 @@ class UdpReceiver:
                 self._pass_on(reorder, reorder.tick(self._clock.monotonic()))
 
 
-def plain(host: str) -> str:
-    """An address in its one form, an IPv4 address that came through an IPv6 socket as IPv4."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
-
-
 class _Connection(asyncio.Protocol):
     """Media over TCP, whoever opened the connection. What comes before it is chosen is held."""
 
@@ -238,7 +236,8 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
         if name:
-            self.host, self.peer = plain(name[0]), f"{name[0]}:{name[1]}"
+            self.host = plain(name[0])
+            self.peer = f"{bracketed(self.host)}:{name[1]}"
         self._receiver.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -327,6 +326,10 @@ class TcpReceiver:
         """See feed.Amendable."""
         return self._framing.seen if self._framing is not None else Reception()
 
+    def demuxed(self) -> Demuxed:
+        """See feed.Amendable."""
+        return self._pipeline.demuxer.seen
+
     def hold(self, on: bool) -> None:
         """See feed.Amendable."""
         self._is_held = on
@@ -386,7 +389,7 @@ class TcpReceiver:
         framing, chosen = self._framing, self.chosen
         if framing is None or chosen is None:
             return
-        wrong = framing.seen.wrong_ssrc
+        wrong, malformed, resyncs = framing.seen.wrong_ssrc, framing.seen.malformed, framing.seen.resyncs
         with self._hooks.handling:
             try:
                 packets = framing.feed(data)
@@ -397,6 +400,10 @@ class TcpReceiver:
                 self._pipeline.feed(packets, chosen.peer)
         if framing.seen.wrong_ssrc > wrong:
             self._hooks.odd("ssrc", f"packets carry another SSRC than the agreed {self._ssrc:010d}: they are refused")
+        if framing.seen.malformed > malformed:
+            self._hooks.odd("malformed", f"packets from {chosen.host} are no RTP: they are dropped")
+        if framing.seen.resyncs > resyncs:
+            self._hooks.odd("framing", f"the connection from {chosen.host} lost its framing: bytes were skipped")
 
     def lost(self, connection: _Connection, exc: Exception | None) -> None:
         """The peer has closed, or the network has."""
@@ -429,9 +436,9 @@ class TcpReceiver:
                 async with asyncio.timeout(5.0):
                     await loop.create_connection(lambda: _Connection(self), host, port)
             except TimeoutError:
-                self._hooks.odd("connect", f"connecting to {host}:{port} timed out")
+                self._hooks.odd("connect", f"connecting to {bracketed(host)}:{port} timed out")
             except OSError as err:
-                self._hooks.odd("connect", f"connecting to {host}:{port} failed: {err.strerror or err}")
+                self._hooks.odd("connect", f"connecting to {bracketed(host)}:{port} failed: {err.strerror or err}")
             else:
                 return
-        self._end(f"no connection to {host}:{port} after {CONNECT_TRIES} tries")
+        self._end(f"no connection to {bracketed(host)}:{port} after {CONNECT_TRIES} tries")

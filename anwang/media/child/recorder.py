@@ -16,7 +16,7 @@ import msgspec
 
 from anwang.kernel.errors import AnwangError
 from anwang.kernel.ids import PointId, SegmentId, uuid7
-from anwang.media.control import FromChild, Lost, Progress, Sealed
+from anwang.media.control import NO_KEY, FromChild, Lost, Odd, Progress, Sealed
 from anwang.media.model import GapCause, KeyFrame, Origin, origin_box, pack_key_frames, segment_key
 from anwang.media.tables import add_table
 from anwang.runtime import logs
@@ -34,7 +34,10 @@ WAITING_BYTES = 64 << 20
 DRIFT_US = 300_000
 #: pictures that follow each other without a break may come this much too late, and still nothing is missing
 JITTER_US = 2_000_000
-#: a segment that finds no key frame is cut off no later than this many times its length, whatever comes
+#: after this many times its length a segment that finds no key frame asks for one
+ASKS_AFTER = 2
+#: after this many it is ended, and the stream with it: a new call brings one
+ENDS_AFTER = 5
 MICROS_PER_TICK = 1_000_000 / 90_000
 
 
@@ -56,6 +59,7 @@ class _Open:
     pending_bytes: int = 0
     flushed_us: int = 0
     told_us: int = 0
+    has_asked: bool = False
 
     @property
     def end_us(self) -> int:
@@ -93,6 +97,8 @@ class Recording:
         if fragment.is_key and (segment is None or fragment.decode_time_90k - segment.base_90k >= self._ticks):
             segment = self._turn(fragment, now_us)
         if segment is None:
+            return
+        if fragment.decode_time_90k - segment.base_90k >= self._ticks * ASKS_AFTER and self._gives_up(segment, now_us):
             return
         if self._writer.waiting_bytes > WAITING_BYTES:
             self._overflow(now_us)
@@ -224,6 +230,20 @@ class Recording:
             key_frames=pack_key_frames(keys),
             continues=segment.continues,
         )
+
+    def _gives_up(self, segment: _Open, now_us: int) -> bool:
+        """The segment should have been over long ago, and no key frame comes. Whether it is ended."""
+        seconds = round((segment.end_us - segment.start_us) / 1e6)
+        if not segment.has_asked:
+            segment.has_asked = True
+            detail = f"no key frame for {seconds} s; the device is asked for one"
+            self._writer.tell(Odd(stream=self.stream, detail=detail, at_us=now_us, kind=NO_KEY))
+        if segment.end_90k - segment.base_90k < self._ticks * ENDS_AFTER:
+            return False
+        self._seal()
+        detail = f"no key frame for {seconds} s"
+        self._writer.tell(Lost(stream=self.stream, cause=GapCause.NO_KEY_FRAME, detail=detail, at_us=now_us))
+        return True
 
     def _overflow(self, now_us: int) -> None:
         """The disk does not keep up: seal, and let the missing stretch be a gap with its cause."""

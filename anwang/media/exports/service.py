@@ -152,6 +152,8 @@ class Exports:
             changed = replace(found, state=after(found.state, act), ended_at=self.clock.now())
             await store.save(tx, changed)
             told = f"export {changed.state}, {found.bytes_done} bytes"
+            if found.sha256:
+                told += f", manifest {found.sha256}"
             await self.governs.note_deed(actor, Action.EXPORT, (found.id, *found.points), told)
         self.making.stop(found.id)
         if act is ExportAct.DISCARD:

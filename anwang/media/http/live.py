@@ -122,12 +122,14 @@ def build_router(live: Live) -> APIRouter:
         point_id: str,
         stream: Stream = Stream.MAIN,
         wanted: Annotated[As | None, Query(alias="as")] = None,
+        flow: bool = False,
     ) -> None:
         """First a text message {mime, width, height, started_at, play}, then binary fMP4 beginning with the init.
 
-        as=h264: H.265 is converted, and the message says so (converted_from); what is H.264 comes as it is.
+        as=h264: H.265 is converted, and the message says so (converted_from); what is H.264 comes as it is. flow: once
+        a second a text message {"flow": {at, loss, lost, received_at, media}} says how the stream comes in.
         """
-        await _serve(live, websocket, actor, point_id, stream, as_h264=wanted is As.H264)
+        await _serve(live, websocket, actor, point_id, stream, as_h264=wanted is As.H264, with_flow=flow)
 
     @router.get("/points/{point_id}/snapshot", response_class=Response)
     async def take_snapshot(
@@ -202,7 +204,7 @@ def build_router(live: Live) -> APIRouter:
 
 
 async def _serve(
-    live: Live, websocket: WebSocket, actor: Actor, point_id: str, stream: Stream, *, as_h264: bool
+    live: Live, websocket: WebSocket, actor: Actor, point_id: str, stream: Stream, *, as_h264: bool, with_flow: bool
 ) -> None:
     await websocket.accept()
     async with viewing(websocket, live.governance, actor) as one:
@@ -213,7 +215,13 @@ async def _serve(
             async with contextlib.AsyncExitStack() as stack:
                 shown = await stack.enter_async_context(live.sight.live(lease, one.look, as_h264=as_h264))
                 one.seen = await watch(
-                    websocket, lease, live.streams, play=lease.feed.trace.id, serve=one.serve, shown=shown
+                    websocket,
+                    lease,
+                    live.streams,
+                    play=lease.feed.trace.id,
+                    serve=one.serve,
+                    shown=shown,
+                    with_flow=with_flow,
                 )
                 shown.check()
             if one.seen.is_ended:

@@ -155,12 +155,13 @@ class PlayStepDto(Shape):
 
 
 class PlayMessageDto(Shape):
-    """A wire message, secrets redacted. cut: bytes left out at its end."""
+    """A wire message, secrets redacted. cut: bytes left out at its end. skipped: messages left out right before it."""
 
     at: datetime
     outgoing: bool
     text: str
     cut: int
+    skipped: int
 
 
 class PlaySummaryDto(Shape):
@@ -559,7 +560,13 @@ def _add_plays(router: APIRouter, recordings: Recordings) -> None:
             **_summary(one),
             steps=[PlayStepDto(at=from_micros(step.at_us), step=step.step, detail=step.detail) for step in one.steps],
             messages=[
-                PlayMessageDto(at=from_micros(told.at_us), outgoing=told.outgoing, text=told.text, cut=told.cut)
+                PlayMessageDto(
+                    at=from_micros(told.at_us),
+                    outgoing=told.outgoing,
+                    text=told.text,
+                    cut=told.cut,
+                    skipped=told.skipped,
+                )
                 for told in one.messages
             ],
         )

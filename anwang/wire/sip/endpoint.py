@@ -85,6 +85,10 @@ class Endpoint(Generic[P]):
         self._transactions.receive_message(message, peer, now)
         self._sort(now)
 
+    def turn_away(self, data: bytes, peer: P, status: int, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Answer a request that is not taken, without keeping anything of it. Never raises."""
+        self._transactions.turn_away(data, peer, status, headers)
+
     def tick(self, now: float) -> None:
         """Do what is due. Harmless at any time."""
         self._transactions.tick(now)

@@ -65,9 +65,4 @@ def contact(network: Network[P], peer: P, user: str) -> Uri:
     host, port = network.local(peer)
     transport = network.transport(peer)
     params = () if transport == "UDP" else (("transport", transport.lower()),)
-    return Uri(user, bracketed(host), port, "sip", params)
-
-
-def bracketed(host: str) -> str:
-    """An IPv6 address as URIs and Via want it."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return Uri(user, host, port, "sip", params)

@@ -18,6 +18,7 @@ from typing import Final, Generic
 from zlib import crc32
 
 from anwang.kernel.errors import Conflict, Exhausted, Unsupported, WireError
+from anwang.kernel.hosts import bracketed
 from anwang.wire import digest
 from anwang.wire.sip.events import Acked, Answered, Asked, Broken, Cancelled, Stray, TransactionEvent, Unanswered
 from anwang.wire.sip.message import (
@@ -30,7 +31,7 @@ from anwang.wire.sip.message import (
     response_to,
     serialize,
 )
-from anwang.wire.sip.network import Network, P, bracketed
+from anwang.wire.sip.network import Network, P
 from anwang.wire.sip.routes import Routes
 from anwang.wire.sip.timers import Timers
 from anwang.wire.sip.values import CSeq, Via, split_outside
@@ -405,6 +406,21 @@ class Transactions(Generic[P]):
             return
         plain = Request(method=request.method, uri=request.uri, headers=headers, charset=request.charset)
         self.send(serialize(response_to(plain, 400)), peer)
+
+    def turn_away(self, data: bytes, peer: P, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        """Answer a request that is not taken and of which nothing is kept; what is no whole request gets no answer."""
+        try:
+            request = parse(data)
+            if not isinstance(request, Request) or request.method == "ACK":
+                return
+            host, port = self.network.source(peer)
+            stamped = _with_first_via(request.headers, stamp(request.headers.get("Via"), host, port))
+            plain = Request(method=request.method, uri=request.uri, headers=stamped, charset=request.charset)
+            answer = serialize(response_to(plain, status, to_tag=stateless_tag(plain), headers=headers))
+        except WireError:
+            self.counters.malformed += 1
+            return
+        self.send(answer, peer)
 
     def _remember(self, server: _Server[P], now: float) -> None:
         self._forget_server(server)

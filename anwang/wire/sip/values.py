@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from anwang.kernel.errors import WireError
+from anwang.kernel.hosts import bracketed
 
 Params = tuple[tuple[str, str | None], ...]
 
@@ -133,7 +134,7 @@ class Uri:
     def __str__(self) -> str:
         at = f"{self.user}@" if self.user else ""
         port = f":{self.port}" if self.port else ""
-        return f"{self.scheme}:{at}{self.host}{port}{write_params(self.params)}"
+        return f"{self.scheme}:{at}{bracketed(self.host)}{port}{write_params(self.params)}"
 
 
 def split_host_port(text: str) -> tuple[str, int]:

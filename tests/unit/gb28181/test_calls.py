@@ -34,7 +34,10 @@ ANSWER = (
 
 
 class NoTrace:
-    def step(self, step: Step, detail: str = "", *, message: bytes = b"", outgoing: bool = False) -> None:
+    def message(self, data: bytes, *, outgoing: bool) -> None:
+        """See access.Trace."""
+
+    def step(self, step: Step, detail: str = "") -> None:
         """See access.Trace."""
 
 
@@ -116,7 +119,7 @@ class Scene:
                 if isinstance(event, sip.Invited) and self.takes:
                     self.theirs.accept(event.call, 0.0, body=ANSWER)
             for data, _ in self.theirs.to_send(0.0):
-                self.line.receive(data, AT, 0.0)
+                self.line.receive(data, AT, 0.0, None)
             for _ in range(3):
                 await asyncio.sleep(0)
 

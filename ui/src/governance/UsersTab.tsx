@@ -20,6 +20,8 @@ import { DayItem } from './rights/DayItem'
 import { dayOf, endOfDay } from './rights/grants'
 import { GrantsDialog } from './rights/GrantsDialog'
 import { useCan, useSession } from './session'
+import { EscortPicker } from './sessions/EscortPicker'
+import { SessionsDialog } from './sessions/SessionsDialog'
 import { TokensDialog } from './tokens/TokensDialog'
 import './users.css'
 
@@ -36,6 +38,7 @@ export function UsersTab() {
   const [editing, setEditing] = useState<User | 'new' | null>(null)
   const [granting, setGranting] = useState<User | null>(null)
   const [holder, setHolder] = useState<Named | null>(null)
+  const [signedIn, setSignedIn] = useState<Named | null>(null)
   const { mutate: remove } = useDo({
     run: (user: User) => fetched<undefined>('DELETE', `/users/${user.id}`),
     done: t('governance:user.removed'),
@@ -114,7 +117,7 @@ export function UsersTab() {
       {
         key: 'acts',
         title: <span className="visually-hidden">{t('governance:user.acts')}</span>,
-        width: '260px',
+        width: '290px',
         align: 'end',
         render: (user) => (
           <span className="row-acts">
@@ -139,7 +142,11 @@ export function UsersTab() {
               <Act size="small" reason={denied} run={() => setHolder({ id: user.id, name: user.username })}>
                 {t('governance:token.short')}
               </Act>
-            ) : null}
+            ) : (
+              <Act size="small" reason={denied} run={() => setSignedIn({ id: user.id, name: user.username })}>
+                {t('governance:sessions.short')}
+              </Act>
+            )}
             <Act
               size="small"
               reason={denied ?? (user.id === me ? t('governance:user.self') : null)}
@@ -178,6 +185,7 @@ export function UsersTab() {
         <UserForm user={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />
       ) : null}
       {holder ? <TokensDialog of={holder} onClose={() => setHolder(null)} /> : null}
+      {signedIn ? <SessionsDialog of={signedIn} onClose={() => setSignedIn(null)} /> : null}
       {granting ? <GrantsDialog user={granting} onClose={() => setGranting(null)} /> : null}
     </>
   )
@@ -248,6 +256,7 @@ function UserForm({ user, onClose }: { user: User | null; onClose: () => void })
         has_past: false,
         is_service: user?.is_service ?? false,
         is_partner: false,
+        escort: user?.escort ?? '',
       }}
       onFinish={(fields) => save.mutate(fields)}
     >
@@ -331,6 +340,11 @@ function UserForm({ user, onClose }: { user: User | null; onClose: () => void })
           <Input.Password autoComplete="new-password" />
         </Form.Item>
       )}
+      {role === 'contractor' ? (
+        <Form.Item name="escort" label={t('governance:user.escort')} extra={t('governance:user.escort_hint')}>
+          <EscortPicker />
+        </Form.Item>
+      ) : null}
       <DayItem
         name="last_day"
         label={t('governance:user.last_day')}

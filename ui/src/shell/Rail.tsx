@@ -13,7 +13,7 @@ export function Rail() {
   const places = placesFor(useCan())
   const here = placeAt(places, useLocation())
   const devices = useWaitingDevices()
-  const approvals = useWaitingApprovals()
+  const { count: approvals } = useWaitingApprovals()
   const waiting = (place: Place): Waiting => {
     if (place.key === 'operations') return { count: devices, text: t('shell:waiting', { count: devices }) }
     if (place.key === 'approvals')

@@ -7,6 +7,7 @@ import { Link } from 'react-router'
 import { useStreamStatus } from '../api/events'
 import { paths } from '../app/paths'
 import { FactorDialog } from '../governance/FactorDialog'
+import { SessionsDialog } from '../governance/sessions/SessionsDialog'
 import { TokensDialog } from '../governance/tokens/TokensDialog'
 import { PurposeChip } from '../governance/reasons/PurposeChip'
 import { PasswordDialog } from '../governance/PasswordDialog'
@@ -77,6 +78,7 @@ function UserMenu({ onKeys }: { onKeys: () => void }) {
   const [changing, setChanging] = useState(false)
   const [factor, setFactor] = useState(false)
   const [tokens, setTokens] = useState(false)
+  const [sessions, setSessions] = useState(false)
   const theme = useTheme()
   const names: Record<Language, string> = { 'zh-CN': '简体中文', en: 'English' }
   const themes: ThemeName[] = ['dark', 'light']
@@ -115,6 +117,7 @@ function UserMenu({ onKeys }: { onKeys: () => void }) {
     { key: 'keys', label: t('shell:keys.keys'), extra: '?', onClick: onKeys },
     { key: 'password', label: t('governance:password.title'), onClick: () => setChanging(true) },
     { key: 'factor', label: t('governance:factor.title'), onClick: () => setFactor(true) },
+    { key: 'sessions', label: t('governance:sessions.title'), onClick: () => setSessions(true) },
     { key: 'tokens', label: t('governance:token.title'), onClick: () => setTokens(true) },
     { key: 'out', label: t('shell:sign_out'), onClick: () => signOut.mutate() },
   ]
@@ -130,6 +133,7 @@ function UserMenu({ onKeys }: { onKeys: () => void }) {
         </button>
       </Dropdown>
       {factor ? <FactorDialog onClose={() => setFactor(false)} /> : null}
+      {sessions ? <SessionsDialog of={null} onClose={() => setSessions(false)} /> : null}
       {tokens ? <TokensDialog of={null} onClose={() => setTokens(false)} /> : null}
       {changing ? <PasswordDialog onClose={() => setChanging(false)} /> : null}
     </>

@@ -40,7 +40,7 @@ export function Component() {
             <>
               {t(`governance:approval.tab.${key}`)}
               {key === 'decide' ? (
-                <span className={waiting > 0 ? 'figure figure-wait' : 'figure'}>{waiting}</span>
+                <span className={waiting.count > 0 ? 'figure figure-wait' : 'figure'}>{waiting.text}</span>
               ) : null}
             </>
           ),

@@ -3,6 +3,7 @@ import type {
   LayerSpecification,
   MapGeoJSONFeature,
   MapMouseEvent,
+  MapSourceDataEvent,
   PointLike,
   VectorTileSource,
 } from 'maplibre-gl'
@@ -23,8 +24,11 @@ import { MOVING_LAYERS } from './MovingPoints'
 const SOURCE = 'points'
 const POINT_LAYERS = ['points-fill', 'points-hollow', 'points-slash'] as const
 const CLUSTER_LAYER = 'clusters'
-/** Rings show the states of when the tile was cut; after changes they are cut again, at most this often. */
-const CLUSTERS_EVERY_MS = 10_000
+/** Rings show the states of when the tile was cut; after a change they are cut again, within a second … */
+const CLUSTERS_SOON_MS = 700
+/** … unless cutting them takes long: at most a twentieth of the time goes to it, but never are they older than this. */
+const CLUSTERS_LATE_MS = 10_000
+const CLUSTERS_SHARE = 20
 const HIT_PX = 8
 const TILES = { prefix: 'points', source: SOURCE, sourceLayer: 'points', leavesMoving: true }
 
@@ -184,21 +188,35 @@ export function PointLayers({ theme, filters, picking, onPick, onHover }: PointL
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
+    let took = 0
+    const refresh = () => {
+      const begun = performance.now()
+      const loaded = ({ sourceId }: MapSourceDataEvent) => {
+        if (sourceId !== SOURCE || !map.getSource(SOURCE) || !map.isSourceLoaded(SOURCE)) return
+        map.off('sourcedata', loaded)
+        took = performance.now() - begun
+      }
+      map.on('sourcedata', loaded)
+      map.refreshTiles(SOURCE)
+    }
     const stop = liveStates.subscribe((ids) => {
       if (!map.getSource(SOURCE)) return
       for (const id of ids) {
         const state = liveStates.get(id)?.state
         if (state) map.setFeatureState({ source: SOURCE, sourceLayer: 'points', id }, { s: CODE[state] })
       }
-      timer ??= setTimeout(() => {
-        timer = undefined
-        if (
-          !map._removed &&
-          map.getSource(SOURCE) &&
-          map.queryRenderedFeatures({ layers: [CLUSTER_LAYER] }).length > 0
-        )
-          map.refreshTiles(SOURCE)
-      }, CLUSTERS_EVERY_MS)
+      timer ??= setTimeout(
+        () => {
+          timer = undefined
+          if (
+            !map._removed &&
+            map.getSource(SOURCE) &&
+            map.queryRenderedFeatures({ layers: [CLUSTER_LAYER] }).length > 0
+          )
+            refresh()
+        },
+        Math.min(CLUSTERS_LATE_MS, Math.max(CLUSTERS_SOON_MS, took * CLUSTERS_SHARE)),
+      )
     })
     const anew = () => {
       if (!map.getSource(SOURCE)) return

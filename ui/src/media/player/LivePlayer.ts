@@ -1,5 +1,5 @@
 import { backoff, steer, trimmable } from './edge'
-import { isFinal, readClose, readMessage, type Parameters, type Refused } from './messages'
+import { isFinal, readClose, readMessage, type Flow, type Parameters, type Refused } from './messages'
 
 export type LiveState =
   | { is: 'idle' }
@@ -16,6 +16,15 @@ export interface LiveMetrics {
   bitsPerSecond: number
   /** Seconds between the picture shown and the newest one here. */
   lag: number
+  /** Seconds since the picture shown came to the server; null while that is not known. */
+  age: number | null
+  /**
+   * When the picture shown came to the server, by the server's clock, less the browser's clock at that moment, ms: what
+   * is shown moves on with the clock. Null while that is not known.
+   */
+  behind: number | null
+  /** Share of the packets that did not arrive at the server lately. */
+  loss: number
   dropped: number
   decoder: 'hardware' | 'software' | null
 }
@@ -71,7 +80,16 @@ const BEGIN_MS = 1_500
 const HURRY_MS = 5_000
 /** Bytes waiting for the decoder; beyond that the player starts anew at the edge. */
 export const QUEUE_BYTES = 24 << 20
-const NOTHING: LiveMetrics = { fps: 0, bitsPerSecond: 0, lag: 0, dropped: 0, decoder: null }
+export const NOTHING: LiveMetrics = {
+  fps: 0,
+  bitsPerSecond: 0,
+  lag: 0,
+  age: null,
+  behind: null,
+  loss: 0,
+  dropped: 0,
+  decoder: null,
+}
 
 /**
  * One live picture: WebSocket → SourceBuffer → video element. Knows nothing of React. `dispose` gives everything back;
@@ -110,6 +128,9 @@ export class LivePlayer {
   /** How many frames the element had shown, at moments of the last seconds. */
   #frames: { at: number; shown: number }[] = []
   #measuredAt = 0
+  #flow: Flow | null = null
+  /** The browser's clock minus the server's, ms: the least seen, as the way here only adds to it. */
+  #ahead = Infinity
   #lastError: Refused | null = null
   #disposed = false
 
@@ -179,6 +200,12 @@ export class LivePlayer {
       this.#fail(message)
       return
     }
+    if (message.is === 'flow') {
+      this.#flow = message
+      this.#ahead = Math.min(this.#ahead, Date.now() - message.at)
+      return
+    }
+    this.#flow = null // another epoch has another axis
     if (!this.#means.supports(message.mime)) {
       this.#hangUp()
       this.#set({ is: 'unsupported', codec: message.codec }, { parameters: message })
@@ -402,12 +429,17 @@ export class LivePlayer {
     const shown = quality === null ? 0 : quality.totalVideoFrames - quality.droppedVideoFrames
     this.#frames = this.#frames.filter((one) => now - one.at <= FRAMES_MS && one.shown <= shown)
     this.#frames.push({ at: now, shown })
+    const received = this.#flow?.received ?? null
+    const receivedAt = received === null ? null : received.at - (received.media - currentTime) * 1000
     const since = this.#frames[0] ?? { at: now, shown }
     this.#patch({
       metrics: {
         fps: now > since.at ? ((shown - since.shown) * 1000) / (now - since.at) : 0,
         bitsPerSecond: (this.#received.reduce((sum, one) => sum + one.bytes, 0) * 8000) / window,
         lag: buffered.length === 0 ? 0 : Math.max(0, buffered.end(buffered.length - 1) - currentTime),
+        behind: receivedAt === null ? null : receivedAt - Date.now(),
+        age: receivedAt === null ? null : Math.max(0, Date.now() - this.#ahead - receivedAt) / 1000,
+        loss: this.#flow?.loss ?? 0,
         dropped: quality?.droppedVideoFrames ?? 0,
         decoder: this.#snapshot.metrics.decoder,
       },

@@ -14,10 +14,17 @@ export interface Parameters {
   height: number
   startedAt: number
   play: string | null
-  /** Camera clock minus server clock, where the server knows it. */
-  cameraOffsetMs: number | null
-  /** Share of packets lost, where the server knows it. */
-  loss: number | null
+}
+
+/** How the stream comes in to the server, once a second. */
+export interface Flow {
+  is: 'flow'
+  /** Share of the packets of the last seconds that did not arrive. */
+  loss: number
+  /** When the newest picture came to the server, by its clock, and where that one ends in the video's own time. */
+  received: { at: number; media: number } | null
+  /** The server's clock when it said so. */
+  at: number
 }
 
 export interface Refused {
@@ -66,11 +73,13 @@ export const showsH265 = (): boolean =>
   typeof MediaSource === 'undefined' || MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L120.90"')
 
 /** A text message, or null where it is neither parameters nor an error. */
-export function readMessage(raw: string): Parameters | Refused | null {
+export function readMessage(raw: string): Parameters | Flow | Refused | null {
   const body = parsed(raw)
   if (!body) return null
   const error = fields(body.error)
   if (error) return errorOf(error)
+  const flow = fields(body.flow)
+  if (flow) return flowOf(flow)
   const mime = text(body.mime)
   if (!mime) return null
   const started = text(body.started_at)
@@ -85,8 +94,19 @@ export function readMessage(raw: string): Parameters | Refused | null {
     height: number(body.height) ?? 0,
     startedAt: started === null ? Date.now() : Date.parse(started),
     play: text(body.play),
-    cameraOffsetMs: number(body.camera_offset_ms),
-    loss: number(body.loss),
+  }
+}
+
+function flowOf(body: Fields): Flow | null {
+  const at = Date.parse(text(body.at) ?? '')
+  if (Number.isNaN(at)) return null
+  const received = Date.parse(text(body.received_at) ?? '')
+  const media = number(body.media)
+  return {
+    is: 'flow',
+    at,
+    loss: number(body.loss) ?? 0,
+    received: Number.isNaN(received) || media === null ? null : { at: received, media },
   }
 }
 

@@ -39,7 +39,19 @@ describe('what the socket says', () => {
       is: 'error',
       kind: 'denied',
     })
-    for (const odd of ['', '[]', '7', 'null', '{"mime":4}']) expect(readMessage(odd)).toBeNull()
+    for (const odd of ['', '[]', '7', 'null', '{"mime":4}', '{"flow":{}}', '{"flow":{"at":7}}'])
+      expect(readMessage(odd)).toBeNull()
+    const at = '2026-11-30T12:00:00Z'
+    expect(readMessage(JSON.stringify({ flow: { at, loss: 0.02, received_at: at, media: 12.5 } }))).toEqual({
+      is: 'flow',
+      at: Date.parse(at),
+      loss: 0.02,
+      received: { at: Date.parse(at), media: 12.5 },
+    })
+    // pictures that are drawn anew have an axis of their own
+    expect(
+      readMessage(JSON.stringify({ flow: { at, loss: 0, received_at: at, media: null } })),
+    ).toMatchObject({ received: null })
     expect(readClose(4403, 'plain')).toMatchObject({ kind: 'denied', reason: 'plain' })
     expect(readClose(1006, '').kind).toBe('unavailable')
   })
@@ -47,9 +59,9 @@ describe('what the socket says', () => {
 
 describe('wall-clock time', () => {
   const pieces = [
-    { start: 0, duration: 4, wall: 1_000_000 },
-    { start: 4, duration: 4, wall: 1_004_000 },
-    { start: 8, duration: 4, wall: 1_060_000 },
+    { number: 0, start: 0, duration: 4, wall: 1_000_000 },
+    { number: 1, start: 4, duration: 4, wall: 1_004_000 },
+    { number: 2, start: 8, duration: 4, wall: 1_060_000 },
   ]
   it('knows gaps', () => {
     expect(mediaAt(pieces, 1_005_000)).toBe(5)

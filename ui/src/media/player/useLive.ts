@@ -1,7 +1,7 @@
 import { useEffect, useState, useSyncExternalStore, type RefObject } from 'react'
 import { urlOf } from '../../api/client'
 import type { Id, StreamName } from '../../api/types'
-import { LivePlayer, type LiveSnapshot } from './LivePlayer'
+import { LivePlayer, NOTHING, type LiveSnapshot } from './LivePlayer'
 import { showsH265 } from './messages'
 
 interface LiveWish {
@@ -22,7 +22,7 @@ export function turn(now: number): number {
 
 export function liveUrl({ point, stream, asH264 }: LiveWish): string {
   const url = new URL(
-    urlOf(`/points/${point}/live`, { stream, as: asH264 || !showsH265() ? 'h264' : null }),
+    urlOf(`/points/${point}/live`, { stream, as: asH264 || !showsH265() ? 'h264' : null, flow: 'true' }),
     window.location.href,
   )
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
@@ -32,7 +32,7 @@ export function liveUrl({ point, stream, asH264 }: LiveWish): string {
 const none: LiveSnapshot = {
   state: { is: 'idle' },
   parameters: null,
-  metrics: { fps: 0, bitsPerSecond: 0, lag: 0, dropped: 0, decoder: null },
+  metrics: NOTHING,
   firstPictureMs: null,
 }
 const nobody = () => () => undefined

@@ -45,7 +45,6 @@ import '../live.css'
 import './tile.css'
 
 export const REPLAY_MS = 30_000
-const SKEW_MS = 1_000
 
 /** What keys of the wall can make a tile do. */
 export interface TileHandle {
@@ -113,7 +112,7 @@ export function Tile({
 
   const snapshot = () => {
     reasons
-      .insist(() => saveSnapshot(point, name), null)
+      .insist(() => saveSnapshot(point, name, shown), null)
       .then(
         (file) => file !== null && void message.success(t('media:tile.saved', { file })),
         (error: unknown) => {
@@ -209,7 +208,7 @@ export function Tile({
         {moving && replayFrom === null ? (
           <Times
             lag={metrics.lag}
-            offset={parameters?.cameraOffsetMs ?? null}
+            behind={metrics.behind}
             stood={state.is === 'stalled' ? state.since : null}
           />
         ) : null}
@@ -224,10 +223,14 @@ export function Tile({
             {bitRate(metrics.bitsPerSecond)}
             <i>{` · ${metrics.fps.toFixed(0)} fps`}</i>
           </span>
-          {state.is === 'playing' ? <span>{t('media:tile.delay', { n: delay(metrics.lag) })}</span> : null}
-          {parameters.loss !== null && parameters.loss > 0 ? (
-            <span className="tile-warn">
-              {t('media:tile.loss', { n: (parameters.loss * 100).toFixed(1) })}
+          {state.is === 'playing' ? (
+            <span title={t('media:tile.delay_of')}>
+              {t('media:tile.delay', { n: delay(metrics.age ?? metrics.lag) })}
+            </span>
+          ) : null}
+          {metrics.loss > 0 ? (
+            <span className="tile-warn" title={t('media:tile.loss_of')}>
+              {t('media:tile.loss', { n: metrics.loss < 0.001 ? '< 0.1' : (metrics.loss * 100).toFixed(1) })}
             </span>
           ) : null}
         </footer>
@@ -296,24 +299,16 @@ const playOf = (state: LiveState) => (state.is === 'lost' || state.is === 'refus
 
 interface TimesProps {
   lag: number
-  offset: number | null
+  /** When the picture came to the server, by its clock, less this browser's clock. */
+  behind: number | null
   /** Since when the picture stands still. */
   stood: number | null
 }
 
-/** The server's time of the picture; the camera's beside it where its clock is wrong. It stands when the picture does. */
-function Times({ lag, offset, stood }: TimesProps) {
-  const { t } = useTranslation()
+/** When the picture came to the server. It stands when the picture does. */
+function Times({ lag, behind, stood }: TimesProps) {
   const now = useNow(1_000)
-  const at = stood ?? now - lag * 1000
-  return (
-    <span className="tile-times">
-      {offset !== null && Math.abs(offset) >= SKEW_MS ? (
-        <em title={t('media:tile.skew')}>{t('media:tile.camera_time', { time: clock(at + offset) })}</em>
-      ) : null}
-      {clock(at)}
-    </span>
-  )
+  return <span className="tile-times">{clock(stood ?? now + (behind ?? -lag * 1000))}</span>
 }
 
 interface ReplayProps {

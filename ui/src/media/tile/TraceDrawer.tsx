@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Drawer } from 'antd'
+import { Fragment } from 'react'
 import { useTranslation } from 'react-i18next'
 import { fetched } from '../../api/client'
 import type { PlayTrace } from '../../api/types'
@@ -77,19 +78,24 @@ function Story({ trace }: { trace: PlayTrace }) {
       </ol>
       <h3>{t('media:trace.messages', { n: trace.messages.length })}</h3>
       {trace.messages.map((message, index) => (
-        <details key={index} className="trace-message">
-          <summary>
-            <span className={message.outgoing ? 'out' : 'in'}>
-              {message.outgoing ? t('media:trace.out') : t('media:trace.in')}
-            </span>
-            <code>{headline(message.text)}</code>
-            <small>
-              {clock(message.at)}.{millis(Date.parse(message.at))}
-            </small>
-          </summary>
-          <pre>{message.text}</pre>
-          {message.cut > 0 ? <small>{t('media:trace.cut', { n: message.cut })}</small> : null}
-        </details>
+        <Fragment key={index}>
+          {message.skipped > 0 ? (
+            <p className="muted">{t('media:trace.skipped', { n: message.skipped })}</p>
+          ) : null}
+          <details className="trace-message">
+            <summary>
+              <span className={message.outgoing ? 'out' : 'in'}>
+                {message.outgoing ? t('media:trace.out') : t('media:trace.in')}
+              </span>
+              <code>{headline(message.text)}</code>
+              <small>
+                {clock(message.at)}.{millis(Date.parse(message.at))}
+              </small>
+            </summary>
+            <pre>{message.text}</pre>
+            {message.cut > 0 ? <small>{t('media:trace.cut', { n: message.cut })}</small> : null}
+          </details>
+        </Fragment>
       ))}
     </div>
   )

@@ -1,5 +1,5 @@
 import { refusal, urlOf } from '../../api/client'
-import type { Id } from '../../api/types'
+import type { Id, StreamName } from '../../api/types'
 import { stamp } from '../../shared/format'
 import { marks } from './marks'
 
@@ -22,11 +22,20 @@ export function saveBlob(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-/** The picture of now, marked where that is wished, saved under the point's name and the time. Throws ApiError. */
-export async function saveSnapshot(point: Id, name: string): Promise<string> {
+/**
+ * The picture of now of the stream that is watched, marked where that is wished, saved under the point's name and the
+ * time. `device`: the device takes it itself, in its full size, and uploads it (GB/T 28181-2022). Throws ApiError.
+ */
+export async function saveSnapshot(point: Id, name: string, of: StreamName | 'device'): Promise<string> {
   const at = Date.now()
-  const url = urlOf(`/points/${point}/snapshot`, { mark: marks.on ? 'true' : null })
-  const response = await fetch(url, { credentials: 'same-origin' })
+  const mark = marks.on ? 'true' : null
+  const response =
+    of === 'device'
+      ? await fetch(urlOf(`/points/${point}/device-snapshot`, { mark }), {
+          method: 'POST',
+          credentials: 'same-origin',
+        })
+      : await fetch(urlOf(`/points/${point}/snapshot`, { stream: of, mark }), { credentials: 'same-origin' })
   if (!response.ok) throw await refusal(response)
   const blob = await response.blob()
   const file = `${fileName(name, at)}.${ENDINGS[blob.type.split(';')[0] ?? ''] ?? 'jpg'}`
