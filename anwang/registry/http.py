@@ -87,14 +87,14 @@ class Person(Protocol):
 class Guard:
     """Governance, as routes need it.
 
-    allow: a dependency that yields the Person, by the action's name; shared: one that lets programs of other
-    departments in, too. use: one more look at a list or map. deed: writes what someone is about to change, exported
-    what someone is about to take away as a file; both raise Unavailable when they can't.
+    allow: a dependency that yields the Person, by the action's name, and as what a GET is counted ("": the first word
+    of its path, None: it is not); shared: one that lets programs of other departments in, too. deed: writes what
+    someone is about to change, exported what someone is about to take away as a file; both raise Unavailable when they
+    can't.
     """
 
-    allow: Callable[[str], Any]
-    shared: Callable[[str], Any]
-    use: Callable[[Any, str, int], None]
+    allow: Callable[[str, str | None], Any]
+    shared: Callable[[str, str | None], Any]
     deed: Callable[[Any, str, Sequence[str], str], Awaitable[None]]
     exported: Callable[[Any, str], Awaitable[None]]
 
@@ -1287,8 +1287,8 @@ def router(
 
 
 def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Guard) -> None:
-    read = guard.allow("read_points")
-    shared = guard.shared("read_points")
+    state = guard.allow("read_points", "point_state")
+    taken = guard.allow("read_points", None)
 
     def detail(view: PointView) -> PointDetailDto:
         point = view.point
@@ -1322,12 +1322,11 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         chosen: PointFilter | None = Depends(_asked),
         limit: int = Query(50, ge=1, le=1000),
         cursor: str | None = None,
-        person: Person = shared,
+        person: Person = guard.shared("read_points", ""),
     ) -> PointsDto | SharedPointsDto:
         """Points by their number. Several values of kind, class, state, owner, division are joined by commas. Programs
         of other departments get the fields of their agreement, and filter by those alone.
         """
-        guard.use(person, "points", 1)
         if chosen is None:
             return PointsDto(items=[], next=None)
         if person.fields is not None:
@@ -1351,29 +1350,30 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
 
     @api.get("/points.csv", response_class=StreamingResponse, tags=["points"])
     async def points_csv(
-        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = read
+        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = taken
     ) -> Response:
         """Camera files as CSV, in the columns of generation A (Chinese) or B (GB/T 28181-2022), UTF-8 with a mark."""
         return await export("csv", generation, chosen, person)
 
     @api.get("/points.xlsx", response_class=StreamingResponse, tags=["points"])
     async def points_xlsx(
-        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = read
+        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = taken
     ) -> Response:
         """Camera files as a workbook, in the same columns."""
         return await export("xlsx", generation, chosen, person)
 
     @api.get("/points/{point}", response_model=PointDetailDto | SharedPointDto, tags=["points"])
-    async def one_point(point: str, person: Person = shared) -> PointDetailDto | SharedPointDto:
+    async def one_point(
+        point: str, person: Person = guard.shared("read_points", "point")
+    ) -> PointDetailDto | SharedPointDto:
         """A point with its file and owners; for programs of other departments with the fields of their agreement."""
-        guard.use(person, "point", 1)
         view = await registry.point(person.scope, point)
         if person.fields is not None:
             return _shared(view, person.fields, registry.all_organisations)
         return detail(view)
 
     @api.patch("/points/{point}", response_model=PointDetailDto, tags=["points"])
-    async def edit_point(point: str, body: EditDto, person: Person = guard.allow("edit_points")) -> PointDetailDto:
+    async def edit_point(point: str, body: EditDto, person: Person = guard.allow("edit_points", "")) -> PointDetailDto:
         """Change fields of a file."""
         await registry.point(person.scope, point)
         await guard.deed(person, "edit_points", [point], ",".join(sorted(body.changes))[:300])
@@ -1385,7 +1385,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         )
 
     @api.get("/points/{point}/evidence", response_model=EvidenceDto, tags=["points"])
-    async def evidence(point: str, accept_language: str | None = Header(None), person: Person = read) -> EvidenceDto:
+    async def evidence(point: str, accept_language: str | None = Header(None), person: Person = state) -> EvidenceDto:
         """What is believed of a point, and all evidence for and against it."""
         live = await registry.evidence(person.scope, point)
         return _evidence(live, registry.now_us(), chinese=_is_chinese(accept_language))
@@ -1396,7 +1396,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         asked: Asked = Depends(_time),
         hours: float = Query(24, gt=0, le=24),
         limit: int = Query(1000, ge=1, le=10_000),
-        person: Person = read,
+        person: Person = state,
     ) -> HistoryDto:
         """States of the last hours, from memory; with `from` (and `to`), of any time, from what was written down."""
         if asked.start is None:
@@ -1415,14 +1415,17 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         return await _written(history, point, asked, limit, registry.now_us())
 
     @api.get("/points/{point}/online", response_model=OnlineDto, tags=["points"])
-    async def point_online(point: str, asked: Asked = Depends(_time), person: Person = read) -> OnlineDto:
+    async def point_online(point: str, asked: Asked = Depends(_time), person: Person = state) -> OnlineDto:
         """How long a point was online on each day; without `from`, of the last seven days."""
         await registry.point(person.scope, point)
         return await _days(history, point, asked, registry.now_us())
 
     @api.get("/points/{point}/versions", response_model=VersionsDto, tags=["points"])
     async def versions(
-        point: str, limit: int = Query(50, ge=1, le=1000), cursor: str | None = None, person: Person = read
+        point: str,
+        limit: int = Query(50, ge=1, le=1000),
+        cursor: str | None = None,
+        person: Person = guard.allow("read_points", "versions"),
     ) -> VersionsDto:
         """Changes of a file, newest first; organisations by their names."""
         page = await registry.versions(person.scope, point, limit=limit, cursor=cursor)
@@ -1430,7 +1433,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         return VersionsDto(items=[_version(one, known) for one in page.items], next=page.next)
 
     @api.get("/file-fields", response_model=FileFieldsDto, tags=["points"])
-    async def file_fields(person: Person = read) -> FileFieldsDto:
+    async def file_fields(person: Person = guard.allow("read_points", None)) -> FileFieldsDto:
         """The fields of the camera file with their tables."""
         del person
         return FILE_FIELDS
@@ -1446,12 +1449,11 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         state: Literal["open", "settled", "all"] | None = None,
         limit: int = Query(50, ge=1, le=1000),
         cursor: str | None = None,
-        person: Person = read,
+        person: Person = guard.allow("read_points", ""),
     ) -> FindingsDto:
         """What is wrong with camera files, oldest first. Several values of rule, severity, division are joined by
         commas. settled: closed ones too; state says it more finely.
         """
-        guard.use(person, "findings", 1)
         chosen = FindingFilter(
             rules=frozenset(_several(rule) or ()),
             severities=_choices(Severity, _several(severity), "severity"),
@@ -1466,10 +1468,9 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
 
     @api.get("/findings/counts", response_model=FindingCountsDto, tags=["points"])
     async def finding_counts(
-        division: str | None = None, organisation: str | None = None, person: Person = read
+        division: str | None = None, organisation: str | None = None, person: Person = guard.allow("read_points", "")
     ) -> FindingCountsDto:
         """How many findings of each rule are open, and how many points have an error."""
-        guard.use(person, "findings", 1)
         wanted = FindingFilter(divisions=_divisions(division), organisation=organisation or None)
         counts = await registry.finding_counts(person.scope, wanted)
         return FindingCountsDto(
@@ -1489,13 +1490,13 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         )
 
     @api.get("/findings/survey", response_model=SurveyDto, tags=["points"])
-    async def survey(person: Person = guard.allow("edit_points")) -> SurveyDto:
+    async def survey(person: Person = guard.allow("edit_points", "")) -> SurveyDto:
         """How far the walk is that renews all findings; it is made every night."""
         del person
         return _survey(registry)
 
     @api.post("/findings/survey", response_model=SurveyDto, status_code=202, tags=["points"])
-    async def begin_survey(person: Person = guard.allow("edit_points")) -> SurveyDto:
+    async def begin_survey(person: Person = guard.allow("edit_points", "")) -> SurveyDto:
         """Walk through all camera files now; asking while one goes on makes another after it."""
         await guard.deed(person, "edit_points", [], "survey of camera files")
         registry.reviews.want_survey()
@@ -1503,7 +1504,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
 
 
 def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
-    read = guard.allow("read_points")
+    read = guard.allow("read_points", "")
 
     @api.get("/organisations", response_model=NodesDto, tags=["organisations"])
     async def organisations(parent: str | None = None, person: Person = read) -> NodesDto:
@@ -1525,7 +1526,7 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
         )
 
     @api.post("/organisations", response_model=NamedDto, status_code=201, tags=["organisations"])
-    async def add_organisation(body: NewOrgDto, person: Person = guard.allow("edit_points")) -> NamedDto:
+    async def add_organisation(body: NewOrgDto, person: Person = guard.allow("edit_points", "")) -> NamedDto:
         """Make an organisation below one that the asker sees."""
         top = registry.organisations(person.scope, None)
         above = registry.organisation(person.scope, body.parent or (top[0][0].id if top else ""))
@@ -1564,7 +1565,7 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
 
     @api.patch("/organisations/{organisation}", response_model=OrgDetailDto, tags=["organisations"])
     async def change_organisation(
-        organisation: str, body: ChangedOrgDto, person: Person = guard.allow("edit_points")
+        organisation: str, body: ChangedOrgDto, person: Person = guard.allow("edit_points", "")
     ) -> OrgDetailDto:
         """Change what an organisation is called and is known by; it stays where it is in the tree."""
         before = registry.organisation(person.scope, organisation)
@@ -1582,13 +1583,11 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
     @api.get("/counts", response_model=CountsDto, tags=["points"])
     async def counts(person: Person = read) -> CountsDto:
         """Sums by state, kind, class and owner."""
-        guard.use(person, "counts", 1)
         return _counts(registry.counts(person.scope))
 
     @api.get("/search", response_model=HitsDto, tags=["points"])
     async def search(q: str = Query("", max_length=100), person: Person = read) -> HitsDto:
         """Points, organisations and devices by name, code, address or first letters."""
-        guard.use(person, "search", 1)
         points, orgs, devices = await registry.search(person.scope, q, limit=10)
         hits = [
             HitDto(
@@ -1610,7 +1609,7 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
 
 
 def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
-    read = guard.allow("read_points")
+    read = guard.allow("read_points", "")
 
     @api.get("/map", response_model=MapDto, tags=["map"])
     async def the_map(person: Person = read) -> MapDto:
@@ -1641,7 +1640,7 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
         division: str | None = None,
         organisation: str | None = None,
         if_none_match: str | None = Header(None),
-        person: Person = read,
+        person: Person = guard.allow("read_points", "map"),
     ) -> Response:
         """Points and clusters as a vector tile. X-Cursor: where states stood; X-Left-Out: points too many to draw."""
         chosen = _filter(
@@ -1652,7 +1651,6 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
             division=division,
             organisation=organisation,
         )
-        guard.use(person, "map", 1)
         if chosen is None:
             return Response(status_code=204, headers={"cache-control": "private, no-cache"})
         tile = await registry.tiles.tile(z, x, y, registry.resolved(person.scope, chosen), person.scope)
@@ -1668,7 +1666,11 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
 
     @api.get("/tiles/base/{z}/{x}/{y}.mvt", response_class=Response, tags=["map"])
     async def base_tile(
-        z: int, x: int, y: int, if_none_match: str | None = Header(None), person: Person = read
+        z: int,
+        x: int,
+        y: int,
+        if_none_match: str | None = Header(None),
+        person: Person = guard.allow("read_points", None),
     ) -> Response:
         """The imported base map as a vector tile: divisions, water, roads, places."""
         del person
@@ -1706,15 +1708,14 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
         person: Person = read,
     ) -> PositionsDto:
         """Where the points that move were last, by the filter of the tiles; at most 20,000."""
-        guard.use(person, "positions", 1)
         chosen = _filter(kind=kinds, point_class=classes, owner=owners, division=division, organisation=organisation)
         found, truncated = ([], False) if chosen is None else registry.moving_in(person.scope, chosen, SNAPSHOT)
         return PositionsDto(items=[_moving(one) for one in found], truncated=truncated)
 
 
 def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: Guard) -> None:
-    read = guard.allow("read_system")
-    adopt = guard.allow("adopt")
+    read = guard.allow("read_system", "")
+    adopt = guard.allow("adopt", "")
 
     def dto(device: Device) -> DeviceDto:
         return DeviceDto(**_device_values(device, registry.device_live(device)))
@@ -1851,8 +1852,8 @@ def _baseline(standing: Standing) -> BaselineDto | None:
 
 
 def _drifts(api: APIRouter, drifts: Drifts, guard: Guard) -> None:
-    read = guard.allow("read_system")
-    adopt = guard.allow("adopt")
+    read = guard.allow("read_system", "")
+    adopt = guard.allow("adopt", "")
 
     @api.get("/drifts", response_model=DriftsDto, tags=["devices"])
     async def list_drifts(
@@ -1887,7 +1888,7 @@ def _drifts(api: APIRouter, drifts: Drifts, guard: Guard) -> None:
 
 
 def _imports(api: APIRouter, registry: Registry, imports: Imports, guard: Guard) -> None:
-    allowed = guard.allow("import_points")
+    allowed = guard.allow("import_points", "")
 
     async def dto(person: Person, one: Import, *, whole: bool = True) -> ImportDto:
         over = (ImportStatus.PUBLISHED, ImportStatus.CANCELLED)

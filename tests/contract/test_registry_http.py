@@ -92,7 +92,9 @@ async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
     imports = Imports(registry=registry, state=state, clock=clock, folder=tmp_path / "imports")
     deeds: list[str] = []
 
-    def allow(action: str) -> Any:
+    def allow(action: str, use: str | None) -> Any:
+        del use
+
         async def person(request: Request) -> Person:
             scope = request.headers["x-scope"]
             if action != "read_points" and scope == "reader":
@@ -113,7 +115,7 @@ async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
     drifts = Drifts(
         state=state, clock=clock, seal=Seal([bytes(32)]), admission=registry.admission, announce=lambda fact: None
     )
-    guard = Guard(allow=allow, shared=allow, use=lambda person, kind, n: None, deed=deed, exported=exported)
+    guard = Guard(allow=allow, shared=allow, deed=deed, exported=exported)
     history = StateHistory(series=Silent(), live=registry.live, clock=clock, device_of=registry.device_of)  # type: ignore[arg-type]
     app.include_router(router(registry, imports, history, guard, drifts=drifts))
 
