@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +107,11 @@ def contradictions(lines: Sequence[str]) -> list[str]:
     return wrong
 
 
-async def status(app: FastAPI, method: str, path: str, token: str) -> int:
-    """The status of one request; the connection is dropped as soon as the answer begins (streams never end)."""
+async def status(app: FastAPI, method: str, path: str, token: str, heard: list[str] | None = None) -> int:
+    """The status of one request; the connection is dropped as soon as the answer begins (streams never end).
+
+    heard: filled with the texts that a socket says before it closes.
+    """
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     concrete = re.sub(r"\{(\w+)\}", lambda found: "0" if found[1] in NUMBERS else AN_ID, path)
     concrete, _, query = concrete.partition("?")
@@ -128,16 +131,18 @@ async def status(app: FastAPI, method: str, path: str, token: str) -> int:
         await asyncio.shield(asyncio.wait_for(_settled(started), timeout=60))
         return {"type": "websocket.disconnect", "code": 1001} if is_socket else {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         if started.done():
             return
+        if heard is not None and message["type"] == "websocket.send" and message.get("text"):
+            heard.append(message["text"])
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             started.set_result(message["status"])
         elif message["type"] == "websocket.close":
             started.set_result(message["code"] - 4000 if message["code"] > 4000 else message["code"])
 
     is_socket = method == "WEBSOCKET"
-    scope = {
+    scope: dict[str, Any] = {
         "type": "websocket" if is_socket else "http", "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1", "method": method, "scheme": "wss" if is_socket else "https", "subprotocols": [],
         "path": concrete, "raw_path": concrete.encode(), "query_string": query.encode(),

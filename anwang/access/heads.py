@@ -84,17 +84,26 @@ class Heads:
         if held is not None and held.actor != actor and held.rank >= rank:
             raise Conflict(f"{held.name} moves this camera", f"wait {held.until - loop.time():.0f} s or ask them")
         self._before(address.point, order)
-        if (stop := _STOPPED_BY.get(order.act)) is not None:
-            self._cancel(address.point, stop)
-            seconds = min(max(ms, 100), LONGEST_MS) / 1000
-            timer = loop.call_later(seconds, self._stop, address, stop)
-            self._stops[address.point, stop] = timer, address
-        await self._access.ptz(address, order)
+        stop = _STOPPED_BY.get(order.act)
+        seconds = min(max(ms, 100), LONGEST_MS) / 1000
+        if stop is not None:
+            self._arm(address, stop, seconds)
+        try:
+            await self._access.ptz(address, order)
+        finally:
+            # sent again for want of an answer, the order may have been obeyed after the stop that was meant for it
+            if stop is not None and (address.point, stop) not in self._stops and not self._is_closed:
+                self._arm(address, stop, seconds)
         self._hold(address.point, Holder(actor=actor, name=name, rank=rank, until=loop.time() + self._hold_seconds))
         if order.act in _TAKES_OVER:
             self._cancel(address.point, Ptz.STOP)
         elif order.act is Ptz.LENS_STOP:
             self._cancel(address.point, Ptz.LENS_STOP)
+
+    def _arm(self, address: Address, stop: Ptz, seconds: float) -> None:
+        self._cancel(address.point, stop)
+        timer = asyncio.get_running_loop().call_later(seconds, self._stop, address, stop)
+        self._stops[address.point, stop] = timer, address
 
     def _cancel(self, point: PointId, stop: Ptz) -> None:
         if (pending := self._stops.pop((point, stop), None)) is not None:

@@ -104,6 +104,7 @@ from anwang.registry import (
     Imports,
     PointClass,
     PointForbidden,
+    PointsChanged,
     PoliciesChanged,
     Registry,
     RegistryMetrics,
@@ -245,6 +246,7 @@ class Platform:
 
     async def _build(self, data: Path, config: Path | None) -> None:
         settings, stores, clock = self.settings, self.stores, self.clock
+        self._files_changed = asyncio.Event()
         self.notices = Notices(clock)
         self.registry = Registry(
             state=stores.state,
@@ -606,6 +608,18 @@ class Platform:
             self._ask_configuration(fact.gateway, fact.device_id)
         if isinstance(fact, PointForbidden):
             self.streams.darken(fact.point)
+        if isinstance(fact, PointsChanged):
+            self._files_changed.set()
+
+    async def _recheck_looks(self) -> None:
+        """Who looks at a point that has another owner now, or is no longer shared with them, looks no longer."""
+        while True:
+            await self._files_changed.wait()
+            self._files_changed.clear()
+            try:
+                await self.governance.recheck(lambda one: self.registry.known(PointId(one)))
+            except Exception as err:  # the next change tries again
+                log.error("looks could not be checked again", error=str(err))
 
     def _ask_configuration(self, gateway: str, device: str) -> None:
         if self.gateway is not None and gateway == self.gateway.name:
@@ -696,6 +710,7 @@ class Platform:
                 ("exports", self.making.run()),
                 ("requests", self.requests.run()),
                 ("assessments", self.assessments.run()),
+                ("looks", self._recheck_looks()),
                 ("filings", self.duties.run()),
                 ("upkeep", self.upkeep.run()),
                 ("salvage", self._salvage()),

@@ -42,16 +42,12 @@ def _guard(governance: Governance) -> registry_http.Guard:
     async def deed(actor: Actor, action: str, objects: Sequence[str], detail: str) -> None:
         await governance.note_deed(actor, Action(action), objects, detail)
 
-    def use(actor: Actor, kind: str, count: int) -> None:
-        governance.count_use(actor, kind, actor.scope, count)
-
     async def exported(actor: Actor, what: str) -> None:
         await governance.note_export(actor, Action.READ_POINTS, what)
 
     return registry_http.Guard(
-        allow=lambda action: allow(Action(action)),
-        shared=lambda action: allow(Action(action), shared=Shared.PULL),
-        use=use,
+        allow=lambda action, use: allow(Action(action), use=use),
+        shared=lambda action, use: allow(Action(action), shared=Shared.PULL, use=use),
         deed=deed,
         exported=exported,
     )

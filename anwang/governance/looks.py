@@ -19,7 +19,7 @@ import dataclasses
 import hashlib
 import hmac
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -344,6 +344,8 @@ class Looks:
             await self.close(look, outcome="purpose ended")
         for look in [each for each in self._open.values() if each.bare_until and moment >= each.bare_until]:
             await self.close(look, outcome="approval ended")
+        for look in [each for each in self._open.values() if _is_outlasted(each, moment)]:
+            await self.close(look, outcome="approval ended")
         for look in [each for each in self._open.values() if each.idle_seconds is not None]:
             idle = now - look._used
             if look.idle_seconds is not None and idle >= look.idle_seconds:
@@ -362,6 +364,18 @@ class Looks:
         """Close the looks that needed it."""
         for look in [each for each in self._open.values() if each.needs and each.needs.id == purpose]:
             await self.close(look, outcome="purpose ended")
+
+    async def recheck(self, about: Callable[[str], Object | None]) -> None:
+        """Close the looks at what their people could not see any more: it has another owner, or is no longer shared
+        with them. about: what is known of an object now; None where it is no point, or gone.
+        """
+        for look in list(self._open.values()):
+            shared = not look.actor.is_partner
+            places = [one for each in look.objects if (one := about(each)) is not None]
+            if not all(
+                any(grant.area.miss(one, shared=shared) is None for grant in look.actor.grants) for one in places
+            ):
+                await self.close(look, outcome="out of sight")
 
     async def end_approval(self, approval: ApprovalId) -> None:
         """Close the looks that were opened with it."""
@@ -424,6 +438,11 @@ class Looks:
         await self.keep()
 
 
+def _is_outlasted(look: Look, now: datetime) -> bool:
+    """Whether it goes on longer than the yes for it; what is being taken away is taken to its end."""
+    return look.action is Action.VIEW_PLAYBACK and look.approval is not None and now >= look.approval.expires_at
+
+
 def _bare_until(unmask: Approval, because: Because) -> datetime:
     """When a look without masks must end: with its approval; a live one also with the time that was approved."""
     return unmask.expires_at if because.span is not None else min(unmask.expires_at, from_micros(unmask.span.end))
@@ -432,7 +451,7 @@ def _bare_until(unmask: Approval, because: Because) -> datetime:
 def _until(actor: Actor, objects: Sequence[Object], now: datetime) -> datetime | None:
     """When the first of the objects is out of its hours."""
     ends = [
-        live_until([grant for grant in actor.grants if grant.area.miss(each, shared=True) is None], now)
+        live_until([one for one in actor.grants if one.area.miss(each, shared=not actor.is_partner) is None], now)
         for each in objects
     ]
     return min((end for end in ends if end is not None), default=None)

@@ -226,6 +226,13 @@ def decide(
     """
     shared = action in SIGHT and not actor.is_partner
     reaching = [grant for grant in actor.grants if grant.area.miss(one, shared=shared) is None]
+    if (
+        not reaching
+        and not actor.is_partner
+        and any(grant.area.miss(one, shared=True) is None for grant in actor.grants)
+    ):
+        reason, hint = _LENT
+        return Decision(actor=actor, action=action, verdict=Verdict.REFUSED, reason=reason, hint=hint)
     if not reaching:
         return Decision(
             actor=actor, action=action, verdict=Verdict.UNSEEN, reason="there is no such object", hint="check the id"
@@ -286,6 +293,7 @@ _NO_AGREEMENT = (
     "an agreement must be approved, have begun, and neither be suspended nor over",
 )
 ENROL = ("this installation wants a second factor of you first", "set it up on your account's page")
+_LENT = ("its owner lets you look at this, and do nothing else", "ask the unit that owns it")
 _TELL = {
     Lack.PURPOSE: ("a purpose must be stated for this", "open one with its case number and unit"),
     Lack.CONTENT_PURPOSE: ("system maintenance gives no sight of content", "open a purpose that does"),

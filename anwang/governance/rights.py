@@ -123,7 +123,9 @@ def explain(
 
     return Explanation(
         user=account,
-        grants=tuple(Reach(grant, grant.in_force(now), grant.area.miss(one, shared=True)) for grant in grants),
+        grants=tuple(
+            Reach(grant, grant.in_force(now), grant.area.miss(one, shared=not account.is_partner)) for grant in grants
+        ),
         answers=tuple(answer(action, about) for action, about in ASKED),
     )
 

@@ -74,6 +74,7 @@ from anwang.governance.signin import Passwords, Throttle, check_password, normal
 from anwang.governance.terms import Terms, terms_at
 from anwang.governance.words import one_line
 from anwang.kernel.errors import (
+    ApprovalNeeded,
     Conflict,
     Denied,
     Exhausted,
@@ -606,7 +607,8 @@ class Governance:
             if one.expires_at is not None and now >= one.expires_at:
                 await self._end([(session, one.token_hash)], by="time")
                 continue
-            if one.until is not None and now >= one.until:
+            is_alone = one.actor.role is Role.CONTRACTOR and not (await self._escort(one.actor))[1]
+            if is_alone or (one.until is not None and now >= one.until):
                 await self._forget([(session, one.token_hash)])
                 continue
             self._seen[session] = (one.actor.user_id, now)
@@ -962,14 +964,7 @@ class Governance:
         """A contractor asks for something: written down, word for word, and only while who accompanies them is there
         (domain.md G20). asked: method and address. Raises Denied, Unavailable.
         """
-        now = self._clock.now()
-        async with self._state.read() as tx:
-            account = await store.user(tx, actor.user_id, seen_by=EVERYTHING)
-            escort = account.escort if account else ""
-            is_here = bool(escort) and (
-                self._is_here(escort, now - ESCORT_AWAY)
-                or await store.is_here(tx, escort, since=now - ESCORT_AWAY, now=now)
-            )
+        escort, is_here = await self._escort(actor)
         entry = actor_entry(
             actor, "escorted", action=action.value, detail=asked[:1000], outcome="" if is_here else "nobody is there"
         )
@@ -981,6 +976,17 @@ class Governance:
             raise Denied(
                 "who accompanies you is not signed in", f"they must have used the platform in the last {minutes} min"
             )
+
+    async def _escort(self, actor: Actor) -> tuple[str, bool]:
+        """Who accompanies a contractor, and whether they are there. One who is no person of the house is nobody."""
+        now = self._clock.now()
+        async with self._state.read() as tx:
+            account = await store.user(tx, actor.user_id, seen_by=EVERYTHING)
+            named = await store.user(tx, account.escort, seen_by=EVERYTHING) if account and account.escort else None
+            if named is None or named.is_service or named.disabled or named.role is Role.CONTRACTOR:
+                return "", False
+            since = now - ESCORT_AWAY
+            return named.id, self._is_here(named.id, since) or await store.is_here(tx, named.id, since=since, now=now)
 
     def _is_here(self, user_id: str, since: datetime) -> bool:
         return any(
@@ -1039,8 +1045,12 @@ class Governance:
                 self._check_end(
                     change.role or account.role, None if change.never_ends else change.ends_at or account.ends_at
                 )
-            if change.escort or (change.role is not None and account.escort):
-                await self._check_escort(tx, actor, change.role or account.role, change.escort or account.escort)
+            if "escort" in differs and change.escort:
+                if change.escort == user_id:
+                    raise Invalid("a contractor is accompanied by a person of the house", "name somebody else")
+                await self._check_escort(tx, actor, change.role or account.role, change.escort)
+            if differs.get("role", Role.CONTRACTOR.value) != Role.CONTRACTOR.value and account.escort:
+                differs["escort"] = ""  # nobody else is accompanied
             columns = {name: None if name in ("suspended", "sign_on") else value for name, value in differs.items()}
             if "escort" in columns:
                 columns["escort_id"] = columns.pop("escort") or None
@@ -1219,8 +1229,9 @@ class Governance:
         because = await self._because(actor, action, objects, span)
         look = await self._looks.open(actor, action, objects, because=because, detail=detail, idle_seconds=idle_seconds)
         for used in (because.approval, because.unmask):
-            if used is not None:
-                await self.approvals.count_use(used)
+            if used is not None and not await self.approvals.count_use(used):
+                await self._looks.close(look, outcome="approval refused")
+                raise ApprovalNeeded("the approval for this has been refused", "ask for another one")
         return look
 
     async def would_open(self, actor: Actor, action: Action, objects: Sequence[Object], *, span: Span | None) -> None:
@@ -1252,6 +1263,16 @@ class Governance:
     async def unmasking(self, actor: Actor, objects: Sequence[Object], span: Span | None) -> list[Decision]:
         """Of each, whether the actor sees it without privacy masks now. span: of the content; None: it is live."""
         return _may_unmask(actor, objects, await self._unmasking(actor, objects, span))
+
+    async def was_refused(
+        self, user_id: UserId, action: Action, object_id: str, span: Span, *, since: datetime
+    ) -> bool:
+        """See Approvals.was_refused."""
+        return await self.approvals.was_refused(user_id, action, object_id, span, since=since)
+
+    async def recheck(self, about: Callable[[str], Object | None]) -> None:
+        """See Looks.recheck."""
+        await self._looks.recheck(about)
 
     async def close_look(
         self, look: Look, *, bytes: int | None = None, seconds: float | None = None, outcome: str | None = None

@@ -202,7 +202,7 @@ class Plans:
         query = sa.select(recording_plan).where(recording_plan.c.id == id, recording_plan.c.until_us.is_(None))
         row = (await tx.execute(query.with_for_update())).first()
         if row is None:
-            raise NotFound(f"no recording plan {id[:64]} holds now")
+            raise self.unknown(id)
         if row.version != version:
             raise Conflict(f"the plan is at version {row.version}, not {version}", "load it again")
         return _to_plan(row)
@@ -217,8 +217,13 @@ class Plans:
         async with self._state.read() as tx:
             row = (await tx.execute(query)).first()
         if row is None:
-            raise NotFound(f"no recording plan {id[:64]} holds now")
+            raise self.unknown(id)
         return _to_plan(row)
+
+    @staticmethod
+    def unknown(id: str) -> NotFound:
+        """What is said of a plan that there is not, and of one that somebody does not see."""
+        return NotFound(f"no recording plan {id[:64]} holds now")
 
     async def current(self, *, limit: int = 200, after: str = "") -> list[Plan]:
         """The plans that hold now, by id. after: the last id of the page before."""

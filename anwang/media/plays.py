@@ -163,8 +163,12 @@ class Plays:
                 "play it again later",
             )
         if row is None:
-            raise NotFound(f"no play {id[:64]}", f"traces are kept for {self._kept_days} days")
+            raise self.unknown(id)
         return _to_play(row)
+
+    def unknown(self, id: PlayId) -> NotFound:
+        """What is said of a play that there is not, and of one that somebody does not see."""
+        return NotFound(f"no play {id[:64]}", f"traces are kept for {self._kept_days} days")
 
     async def of(self, point: PointId, *, limit: int = 50, before: tuple[int, PlayId] | None = None) -> Sequence[Play]:
         """A point's plays, newest first. before: start and id of the last one of the page before."""

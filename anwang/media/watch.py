@@ -71,7 +71,7 @@ async def watch(
     `{"first_picture": <ms since it asked>}` once, which completes the trace.
     """
     seen = Watched()
-    tasks = [asyncio.create_task(_tell(socket, lease, is_drawn=shown.is_drawn))] if with_flow else []
+    tasks = [asyncio.create_task(_tell(socket, lease, seen, is_drawn=shown.is_drawn))] if with_flow else []
     sender = asyncio.create_task(_send(socket, shown, seen, play, serve))
     listener = asyncio.create_task(
         _listen(socket, lambda ms: streams.picture_shown(lease.feed, f"{ms} ms after the click"))
@@ -104,13 +104,13 @@ async def _send(socket: Socket, shown: Shown, seen: Watched, play: str, serve: C
             seen.fragments += kind is not FrameKind.INIT
 
 
-async def _tell(socket: Socket, lease: Lease, *, is_drawn: bool) -> None:
-    """How the stream comes in, as often as its child counts."""
+async def _tell(socket: Socket, lease: Lease, seen: Watched, *, is_drawn: bool) -> None:
+    """How the stream comes in, as often as its child counts, once the viewer knows what comes."""
     past: deque[Flow] = deque(maxlen=LOSS_SECONDS + 1)
     while True:
         await asyncio.sleep(TELL_SECONDS)
         flow = lease.feed.flow
-        if flow is None or (past and flow.at_us == past[-1].at_us):
+        if flow is None or not seen.fragments or (past and flow.at_us == past[-1].at_us):
             continue
         past.append(flow)
         await socket.send_text(json.dumps({"flow": flow_of(past[0], flow, is_drawn=is_drawn)}))

@@ -126,8 +126,10 @@ class PointColumns:
     def __init__(self, capacity: int = 1024, path_of: Callable[[str], str | None] = lambda _: None) -> None:
         """path_of: an organisation's path, by its id; None for an unknown one."""
         self._path_of = path_of
-        self.shared: dict[int, tuple[str, ...]] = {}
-        """Organisations that may see a point besides its owner's; of most there are none."""
+        self.circles: list[tuple[str, ...]] = [()]
+        """Organisations that may see a point besides its owner's: each set of them once, nobody's is number 0."""
+        self._circle_numbers: dict[tuple[str, ...], int] = {(): 0}
+        self.circle = np.zeros(capacity, np.int32)
         self.size = 0
         """One more than the highest number."""
         self.version = 0
@@ -173,6 +175,7 @@ class PointColumns:
         "zone",
         "heading",
         "fov",
+        "circle",
     )
 
     @property
@@ -255,10 +258,12 @@ class PointColumns:
 
     def share(self, ix: int, may_see: Sequence[str]) -> None:
         """Who may see a point besides its owner's organisation, by id."""
-        if may_see:
-            self.shared[ix] = tuple(may_see)
-        else:
-            self.shared.pop(ix, None)
+        circle = tuple(may_see)
+        number = self._circle_numbers.get(circle)
+        if number is None:
+            number = self._circle_numbers[circle] = len(self.circles)
+            self.circles.append(circle)
+        self.circle[ix] = number
 
     def paths(self, may_see: Sequence[str]) -> tuple[str, ...]:
         """Of organisations by id; unknown ones are left out."""
@@ -330,19 +335,27 @@ class PointColumns:
         mask = np.zeros(self.size, np.bool_)
         whole = [area.org_path for area in scope.areas if area.is_whole]
         if whole:
-            mask |= self.orgs.starting(whole)[self.org[: self.size]]
+            mask |= self._below(whole, shared=scope.shared)
         for area in scope.areas:
             if not area.is_whole:
-                mask |= self._within(area)
-        if scope.shared:
-            mask[[ix for ix in self.shared if not mask[ix] and scope.covers(self.object(ix))]] = True
+                mask |= self._within(area, shared=scope.shared)
         mask &= self.alive[: self.size]
         return mask
 
-    def _within(self, area: Area) -> Mask:
+    def _below(self, paths: Sequence[str], *, shared: bool) -> Mask:
+        """Rows of these organisations; shared: and what others let any of them see."""
+        n = self.size
+        mask: Mask = self.orgs.starting(paths)[self.org[:n]]
+        if shared and len(self.circles) > 1:
+            starts = tuple(paths)
+            fits = (any(path.startswith(starts) for path in self.paths(circle)) for circle in self.circles)
+            mask |= np.fromiter(fits, np.bool_, len(self.circles))[self.circle[:n]]
+        return mask
+
+    def _within(self, area: Area, *, shared: bool) -> Mask:
         """Rows of a narrowed area, removed ones, too."""
         n = self.size
-        mask: Mask = self.orgs.starting([area.org_path])[self.org[:n]]
+        mask = self._below([area.org_path], shared=shared)
         if area.departments:
             texts = self.departments.texts
             fits = (not area.departments.isdisjoint(text.split("/")) for text in texts)
@@ -368,7 +381,7 @@ class PointColumns:
             point_class=int(CLASSES[self.point_class[ix]]),
             kind=str(KINDS[self.kind[ix]]),
             zone=self.zones.texts[self.zone[ix]],
-            may_see=self.paths(self.shared.get(ix, ())),
+            may_see=self.paths(self.circles[self.circle[ix]]),
         )
 
     def matching(self, chosen: PointFilter, scope: Scope) -> Mask:

@@ -183,7 +183,7 @@ _FUNCTIONS_TO_B = {word: code for code, word in _FUNCTIONS_B.items()} | dict.fro
 )
 _CODECS_A = {"1": "MPEG-4", "2": "H.264", "3": "SVAC", "4": "H.265"}
 _CODECS_B = {"1": "MPEG-4", "2": "H.264", "3": "SVAC", "4": "3GP", "5": "H.265"}
-_CODEC_LABELS = {word: word for word in ("MPEG-4", "H.264", "SVAC", "H.265", "3GP")}
+CODEC_LABELS: Mapping[str, str] = {word: word for word in ("MPEG-4", "H.264", "SVAC", "H.265", "3GP")}
 _LIFECYCLES = {word: code for code, word in camera.LIFECYCLE_WORDS_A.items()}
 LIFECYCLE_LABELS: Mapping[str, str] = {"planned": "规划", "in_use": "在用", "repair": "维修", "removed": "拆除"}
 SITING_LABELS: Mapping[str, str] = {"lawful": "经核查可布设", "prohibited": "经核查禁止布设"}
@@ -198,12 +198,12 @@ KIND_LABELS: Mapping[str, str] = {
     "watchtower": "瞭望塔",
 }
 _CLASSES_A = {"1": "1", "2": "2", "3": "3", "4": "4", "9": "9"}
-_CLASS_LABELS = {"1": "一类", "2": "二类", "3": "三类", "4": "公安内部", "9": "其他"}
+CLASS_LABELS: Mapping[str, str] = {"1": "一类", "2": "二类", "3": "三类", "4": "公安内部", "9": "其他"}
 _CLASS_LONG = {code.label: code.code for code in camera.POINT_CLASSES_A}
 
 
 def _read_class(text: str, generation: Generation) -> FileValue:
-    code = _CLASS_LONG.get(text) or {label: code for code, label in _CLASS_LABELS.items()}.get(text) or text
+    code = _CLASS_LONG.get(text) or {label: code for code, label in CLASS_LABELS.items()}.get(text) or text
     if code not in _CLASSES_A:
         raise NotInDomain("应为 1、2、3、4 或 9")
     return int(code)
@@ -338,7 +338,7 @@ _codec = _words(
     _CODECS_B,
     {word: code for code, word in _CODECS_A.items()},
     {word: code for code, word in _CODECS_B.items()},
-    _CODEC_LABELS,
+    CODEC_LABELS,
 )
 _lifecycle = _words(camera.LIFECYCLE_WORDS_A, {}, _LIFECYCLES, {}, LIFECYCLE_LABELS)
 _siting = _words({}, {}, SITING_LABELS, {}, SITING_LABELS)
@@ -423,7 +423,7 @@ FIELDS: tuple[Field, ...] = (
           parse=_text(100), write=_plain),
     Field(key="retention_days", label="录像保存天数", a=("录像保存天数",), b=("RecordSaveDays",), needed="1",
           parse=_whole(0, 3650), write=_plain),
-    Field(key="lifecycle", label="设备状态", a=("设备状态",), needed="O", column="lifecycle", parse=_lifecycle[0],
+    Field(key="lifecycle", label="设备状态", a=("设备状态",), needed="M", column="lifecycle", parse=_lifecycle[0],
           write=_lifecycle[1]),
     Field(key="siting", label="布设核查", a=("布设核查",), parse=_siting[0], write=_siting[1]),
     Field(key="consent", label="涉密单位同意文号", a=("涉密单位同意文号",), parse=_text(100), write=_plain),
@@ -437,7 +437,7 @@ FIELDS: tuple[Field, ...] = (
           parse=_mobile[0], write=_mobile[1]),
     Field(key="security_level", label="安全能力等级", a=("安全能力等级",), b=("SecurityLevelCode",), parse=_level[0],
           write=_level[1]),
-    Field(key="grassroots_code", label="基层组织编码", a=("基层组织编码",), b=("GrassrootsCode",),
+    Field(key="grassroots_code", label="基层组织编码", a=("基层组织编码",), b=("GrassrootsCode",), needed="M",
           parse=_read_digits(6), write=_plain),
     Field(key="fov_deg", label="水平视场角", a=("水平视场角",), b=("HorizontalFieldAngle",), column="fov_deg",
           parse=_number(0, 360, above=True), write=_plain),

@@ -27,7 +27,9 @@ from anwang.registry.model import (
     Device,
     DeviceStatus,
     FileValue,
-    Finding,
+    FileVersion,
+    FindingFilter,
+    FindingView,
     Lifecycle,
     LiveState,
     Moving,
@@ -40,11 +42,14 @@ from anwang.registry.model import (
     PointKind,
     PointView,
     Policies,
+    Severity,
     State,
     Tally,
 )
+from anwang.registry.quality import BY_ID, RULES
 from anwang.registry.service import Registry, cursor_of, read_cursor
 from anwang.registry.told import Place, SelfReport
+from anwang.registry.vocabulary import ENTRIES, Entry, Form
 
 TILE = "application/vnd.mapbox-vector-tile"
 FORMS = {
@@ -82,14 +87,14 @@ class Person(Protocol):
 class Guard:
     """Governance, as routes need it.
 
-    allow: a dependency that yields the Person, by the action's name; shared: one that lets programs of other
-    departments in, too. use: one more look at a list or map. deed: writes what someone is about to change, exported
-    what someone is about to take away as a file; both raise Unavailable when they can't.
+    allow: a dependency that yields the Person, by the action's name, and as what a GET is counted ("": the first word
+    of its path, None: it is not); shared: one that lets programs of other departments in, too. deed: writes what
+    someone is about to change, exported what someone is about to take away as a file; both raise Unavailable when they
+    can't.
     """
 
-    allow: Callable[[str], Any]
-    shared: Callable[[str], Any]
-    use: Callable[[Any, str, int], None]
+    allow: Callable[[str, str | None], Any]
+    shared: Callable[[str, str | None], Any]
     deed: Callable[[Any, str, Sequence[str], str], Awaitable[None]]
     exported: Callable[[Any, str], Awaitable[None]]
 
@@ -362,6 +367,29 @@ class NewOrgDto(Shape):
     gb_id: str | None = Field(default=None, pattern=r"^\d{20}$")
 
 
+class OrgDetailDto(NamedDto):
+    """An organisation with what it is known by; path: from the city down to it."""
+
+    kind: OrgKind
+    parent: str | None
+    division: PlaceDto | None
+    police_code: str | None
+    gb_id: str | None
+    path: list[NamedDto]
+    children_count: int
+    points: SomePointsDto
+
+
+class ChangedOrgDto(Shape):
+    """What to change of an organisation; what is left out stays, null empties it. Its place in the tree stays."""
+
+    name: str = Field(default="", max_length=100)
+    kind: OrgKind | None = None
+    division: str | None = Field(default=None, max_length=12)
+    police_code: str | None = Field(default=None, pattern=r"^\d{12}$")
+    gb_id: str | None = Field(default=None, pattern=r"^\d{20}$")
+
+
 class DivisionDto(PlaceDto):
     """A division with the one above it."""
 
@@ -579,7 +607,7 @@ class AdoptDto(Shape):
 
 
 class ChannelDto(Shape):
-    """An entry of a device's catalogue."""
+    """An entry of a device's catalogue. point, state: of what was made of it; null where nothing was."""
 
     channel_id: str
     name: str
@@ -587,6 +615,7 @@ class ChannelDto(Shape):
     leaf: bool
     parents: list[str]
     point: str | None
+    state: str | None
     missed: int
     seen_at: datetime
 
@@ -669,16 +698,106 @@ class PublishDto(Shape):
     skip_faulty: bool = False
 
 
+class FaultAtDto(Shape):
+    """What is wrong with one field of a file; field: its key."""
+
+    field: str
+    message: str
+
+
+class TwinDto(NamedDto):
+    """A point with the same code as another. device_id, channel_id: null where none is connected."""
+
+    code: str
+    organisation: NamedDto | None
+    state: str
+    lifecycle: str
+    address: str | None
+    gateway: str | None
+    device_id: str | None
+    channel_id: str | None
+    version: int
+
+
 class FindingDto(Shape):
-    """Something that a person should settle."""
+    """Something that a person should settle. point, name, code: null where it is not about one point.
+
+    faults: by field, as the file is now. hint: how to put it right. twins: the first points with the same code, this
+    one before the others; empty for other rules.
+    """
 
     id: str
     rule: str
-    severity: str
+    severity: Literal["error", "warning"]
     point: str | None
+    name: str | None
+    code: str | None
+    organisation: NamedDto | None
     message: str
+    hint: str
+    faults: list[FaultAtDto]
+    twins: list[TwinDto]
     found_at: datetime
     settled_at: datetime | None
+    settled_by: str | None
+
+
+class RuleCountDto(Shape):
+    """A rule with how many of its findings are open. title: in Chinese."""
+
+    rule: str
+    severity: Literal["error", "warning"]
+    title: str
+    hint: str
+    open: int
+
+
+class FindingCountsDto(Shape):
+    """All rules. points: how many there are where was asked for; faulty: how many of them have an open error.
+
+    surveyed_at: when all files were last judged; null: not since the start, so that more may be wrong than is known.
+    """
+
+    rules: list[RuleCountDto]
+    points: int
+    faulty: int
+    surveyed_at: datetime | None
+
+
+class ChoiceDto(Shape):
+    """A value of a field's table. label: its Chinese term. a, b: what generation A (the police table) and B (GB/T
+    28181-2022) write for it; empty where one has no word for it.
+    """
+
+    value: str
+    label: str
+    a: str
+    b: str
+
+
+class FileFieldDto(Shape):
+    """A field of the camera file, and how it is filled in. a, b: its name in each generation; null where it has none.
+
+    classes: of points that must have it. of_seeing: only cameras and the like have it. is_free: other values than its
+    choices are taken as well.
+    """
+
+    key: str
+    label: str
+    a: str | None
+    b: str | None
+    form: Form
+    classes: list[int]
+    of_seeing: bool
+    is_free: bool
+    choices: list[ChoiceDto]
+
+
+class FileFieldsDto(Shape):
+    """All fields, in the order of the table."""
+
+    items: list[FileFieldDto]
+    next: str | None
 
 
 class SurveyDto(Shape):
@@ -899,15 +1018,76 @@ def _device_values(device: Device, live: LiveState) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> FindingDto:
+def _finding(view: FindingView, registry: Registry) -> FindingDto:
+    finding, point = view.finding, view.point
+    alike = [point, *view.twins] if point is not None and view.twins else []
     return FindingDto(
         id=finding.id,
         rule=finding.rule,
-        severity=str(finding.severity),
+        severity=finding.severity.value,
         point=finding.point_id,
+        name=point.name if point else None,
+        code=point.code if point else None,
+        organisation=_named(view.organisation) if view.organisation else None,
         message=finding.message,
+        hint=BY_ID[finding.rule].hint if finding.rule in BY_ID else "",
+        faults=[FaultAtDto(field=fault.field, message=fault.message) for fault in view.faults],
+        twins=[_twin(one, registry) for one in alike],
         found_at=finding.found_at,
         settled_at=finding.settled_at,
+        settled_by=finding.settled_by,
+    )
+
+
+def _twin(point: Point, registry: Registry) -> TwinDto:
+    org = registry.all_organisations.get(point.org_id)
+    return TwinDto(
+        id=point.id,
+        name=point.name,
+        code=point.code,
+        organisation=NamedDto(id=org.id, name=org.name) if org else None,
+        state=str(registry.state_of(point.id).state),
+        lifecycle=str(point.lifecycle),
+        address=point.address,
+        gateway=point.gateway,
+        device_id=point.device_id,
+        channel_id=point.channel_id,
+        version=point.version,
+    )
+
+
+def _entry(entry: Entry) -> FileFieldDto:
+    field = entry.field
+    return FileFieldDto(
+        key=field.key,
+        label=field.label,
+        a=field.a[0] if field.a else None,
+        b=field.b[0] if field.b else None,
+        form=entry.form,
+        classes=[int(one) for one in entry.classes],
+        of_seeing=entry.of_seeing,
+        is_free=entry.is_free,
+        choices=[ChoiceDto(value=one.value, label=one.label, a=one.a, b=one.b) for one in entry.choices],
+    )
+
+
+FILE_FIELDS = FileFieldsDto(items=[_entry(entry) for entry in ENTRIES], next=None)
+OWNERSHIP = frozenset({"organisation", "paid", "owns", "maintains", "may_see"})
+"""Fields whose values are organisations, joined by a slash."""
+
+
+def _version(version: FileVersion, known: Mapping[str, Organisation]) -> VersionDto:
+    def told(key: str, value: object) -> object:
+        if key not in OWNERSHIP or not isinstance(value, str):
+            return value
+        return "、".join(known[org].name if org in known else org for org in value.split("/"))
+
+    return VersionDto(
+        version=version.version,
+        at=version.at,
+        by=version.by,
+        reason=version.reason,
+        changes={key: (told(key, before), told(key, after)) for key, (before, after) in version.changes.items()},
     )
 
 
@@ -942,6 +1122,14 @@ def _several(*texts: str | None) -> list[str] | None:
     if len(values) > CHOICES:
         raise Invalid(f"a filter takes at most {CHOICES} values")
     return values
+
+
+def _divisions(text: str | None) -> tuple[str, ...]:
+    """Codes of divisions. Raises Invalid for what is none."""
+    codes = tuple(_several(text) or ())
+    if not all(code.isascii() and code.isalnum() for code in codes):
+        raise Invalid("division has a value that is not known")
+    return codes
 
 
 def _choices(kind: Callable[[Any], Any], values: Sequence[str] | None, name: str) -> frozenset[Any]:
@@ -1099,8 +1287,8 @@ def router(
 
 
 def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Guard) -> None:
-    read = guard.allow("read_points")
-    shared = guard.shared("read_points")
+    state = guard.allow("read_points", "point_state")
+    taken = guard.allow("read_points", None)
 
     def detail(view: PointView) -> PointDetailDto:
         point = view.point
@@ -1111,13 +1299,12 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
             found = known.get(org_id or "")
             return NamedDto(id=found.id, name=found.name) if found else None
 
-        apart = {"organisation", "paid", "owns", "maintains", "may_see"}
         return PointDetailDto(
             **_point_values(view),
             file=[
                 FieldDto(key=field.key, label=field.label, value=record[field.key])
                 for field in FIELDS
-                if field.key in record and field.key not in apart
+                if field.key in record and field.key not in OWNERSHIP
             ],
             owners=OwnersDto(
                 paid=org(point.owners.paid),
@@ -1135,12 +1322,11 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         chosen: PointFilter | None = Depends(_asked),
         limit: int = Query(50, ge=1, le=1000),
         cursor: str | None = None,
-        person: Person = shared,
+        person: Person = guard.shared("read_points", ""),
     ) -> PointsDto | SharedPointsDto:
         """Points by their number. Several values of kind, class, state, owner, division are joined by commas. Programs
         of other departments get the fields of their agreement, and filter by those alone.
         """
-        guard.use(person, "points", 1)
         if chosen is None:
             return PointsDto(items=[], next=None)
         if person.fields is not None:
@@ -1164,41 +1350,42 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
 
     @api.get("/points.csv", response_class=StreamingResponse, tags=["points"])
     async def points_csv(
-        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = read
+        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = taken
     ) -> Response:
         """Camera files as CSV, in the columns of generation A (Chinese) or B (GB/T 28181-2022), UTF-8 with a mark."""
         return await export("csv", generation, chosen, person)
 
     @api.get("/points.xlsx", response_class=StreamingResponse, tags=["points"])
     async def points_xlsx(
-        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = read
+        generation: Generation = Generation.A, chosen: PointFilter | None = Depends(_asked), person: Person = taken
     ) -> Response:
         """Camera files as a workbook, in the same columns."""
         return await export("xlsx", generation, chosen, person)
 
     @api.get("/points/{point}", response_model=PointDetailDto | SharedPointDto, tags=["points"])
-    async def one_point(point: str, person: Person = shared) -> PointDetailDto | SharedPointDto:
+    async def one_point(
+        point: str, person: Person = guard.shared("read_points", "point")
+    ) -> PointDetailDto | SharedPointDto:
         """A point with its file and owners; for programs of other departments with the fields of their agreement."""
-        guard.use(person, "point", 1)
         view = await registry.point(person.scope, point)
         if person.fields is not None:
             return _shared(view, person.fields, registry.all_organisations)
         return detail(view)
 
     @api.patch("/points/{point}", response_model=PointDetailDto, tags=["points"])
-    async def edit_point(point: str, body: EditDto, person: Person = guard.allow("edit_points")) -> PointDetailDto:
+    async def edit_point(point: str, body: EditDto, person: Person = guard.allow("edit_points", "")) -> PointDetailDto:
         """Change fields of a file."""
         await registry.point(person.scope, point)
         await guard.deed(person, "edit_points", [point], ",".join(sorted(body.changes))[:300])
         changes: dict[str, FileValue] = dict(body.changes)
         return detail(
             await registry.edit_point(
-                person.scope, point, changes, version=body.version, by=person.user_id, reason=body.reason
+                person.scope, point, changes, version=body.version, by=person.username, reason=body.reason
             )
         )
 
     @api.get("/points/{point}/evidence", response_model=EvidenceDto, tags=["points"])
-    async def evidence(point: str, accept_language: str | None = Header(None), person: Person = read) -> EvidenceDto:
+    async def evidence(point: str, accept_language: str | None = Header(None), person: Person = state) -> EvidenceDto:
         """What is believed of a point, and all evidence for and against it."""
         live = await registry.evidence(person.scope, point)
         return _evidence(live, registry.now_us(), chinese=_is_chinese(accept_language))
@@ -1209,7 +1396,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         asked: Asked = Depends(_time),
         hours: float = Query(24, gt=0, le=24),
         limit: int = Query(1000, ge=1, le=10_000),
-        person: Person = read,
+        person: Person = state,
     ) -> HistoryDto:
         """States of the last hours, from memory; with `from` (and `to`), of any time, from what was written down."""
         if asked.start is None:
@@ -1228,48 +1415,88 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         return await _written(history, point, asked, limit, registry.now_us())
 
     @api.get("/points/{point}/online", response_model=OnlineDto, tags=["points"])
-    async def point_online(point: str, asked: Asked = Depends(_time), person: Person = read) -> OnlineDto:
+    async def point_online(point: str, asked: Asked = Depends(_time), person: Person = state) -> OnlineDto:
         """How long a point was online on each day; without `from`, of the last seven days."""
         await registry.point(person.scope, point)
         return await _days(history, point, asked, registry.now_us())
 
     @api.get("/points/{point}/versions", response_model=VersionsDto, tags=["points"])
     async def versions(
-        point: str, limit: int = Query(50, ge=1, le=1000), cursor: str | None = None, person: Person = read
+        point: str,
+        limit: int = Query(50, ge=1, le=1000),
+        cursor: str | None = None,
+        person: Person = guard.allow("read_points", "versions"),
     ) -> VersionsDto:
-        """Changes of a file, newest first."""
+        """Changes of a file, newest first; organisations by their names."""
         page = await registry.versions(person.scope, point, limit=limit, cursor=cursor)
-        return VersionsDto(
-            items=[
-                VersionDto(version=v.version, at=v.at, by=v.by, reason=v.reason, changes=dict(v.changes))
-                for v in page.items
-            ],
-            next=page.next,
-        )
+        known = registry.all_organisations
+        return VersionsDto(items=[_version(one, known) for one in page.items], next=page.next)
+
+    @api.get("/file-fields", response_model=FileFieldsDto, tags=["points"])
+    async def file_fields(person: Person = guard.allow("read_points", None)) -> FileFieldsDto:
+        """The fields of the camera file with their tables."""
+        del person
+        return FILE_FIELDS
 
     @api.get("/findings", response_model=FindingsDto, tags=["points"])
     async def findings(
         rule: str | None = None,
+        severity: str | None = None,
         point: str | None = None,
+        division: str | None = None,
+        organisation: str | None = None,
         settled: bool = False,
+        state: Literal["open", "settled", "all"] | None = None,
         limit: int = Query(50, ge=1, le=1000),
         cursor: str | None = None,
-        person: Person = read,
+        person: Person = guard.allow("read_points", ""),
     ) -> FindingsDto:
-        """What is wrong with camera files. settled: closed ones too."""
-        page = await registry.findings(
-            person.scope, rule=rule, point=point, is_open=not settled, limit=limit, cursor=cursor
+        """What is wrong with camera files, oldest first. Several values of rule, severity, division are joined by
+        commas. settled: closed ones too; state says it more finely.
+        """
+        chosen = FindingFilter(
+            rules=frozenset(_several(rule) or ()),
+            severities=_choices(Severity, _several(severity), "severity"),
+            point=point or None,
+            divisions=_divisions(division),
+            organisation=organisation or None,
+            is_open={"open": True, "settled": False, "all": None}[state or ("all" if settled else "open")],
         )
-        return FindingsDto(items=[_finding(found) for found in page.items], next=page.next)
+        page = await registry.chosen_findings(person.scope, chosen, limit=limit, cursor=cursor)
+        views = await registry.finding_views(person.scope, page.items)
+        return FindingsDto(items=[_finding(view, registry) for view in views], next=page.next)
+
+    @api.get("/findings/counts", response_model=FindingCountsDto, tags=["points"])
+    async def finding_counts(
+        division: str | None = None, organisation: str | None = None, person: Person = guard.allow("read_points", "")
+    ) -> FindingCountsDto:
+        """How many findings of each rule are open, and how many points have an error."""
+        wanted = FindingFilter(divisions=_divisions(division), organisation=organisation or None)
+        counts = await registry.finding_counts(person.scope, wanted)
+        return FindingCountsDto(
+            rules=[
+                RuleCountDto(
+                    rule=rule.id,
+                    severity=rule.severity.value,
+                    title=rule.title,
+                    hint=rule.hint,
+                    open=counts.rules.get(rule.id, 0),
+                )
+                for rule in RULES
+            ],
+            points=counts.points,
+            faulty=counts.faulty,
+            surveyed_at=counts.surveyed_at,
+        )
 
     @api.get("/findings/survey", response_model=SurveyDto, tags=["points"])
-    async def survey(person: Person = guard.allow("edit_points")) -> SurveyDto:
+    async def survey(person: Person = guard.allow("edit_points", "")) -> SurveyDto:
         """How far the walk is that renews all findings; it is made every night."""
         del person
         return _survey(registry)
 
     @api.post("/findings/survey", response_model=SurveyDto, status_code=202, tags=["points"])
-    async def begin_survey(person: Person = guard.allow("edit_points")) -> SurveyDto:
+    async def begin_survey(person: Person = guard.allow("edit_points", "")) -> SurveyDto:
         """Walk through all camera files now; asking while one goes on makes another after it."""
         await guard.deed(person, "edit_points", [], "survey of camera files")
         registry.reviews.want_survey()
@@ -1277,7 +1504,7 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
 
 
 def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
-    read = guard.allow("read_points")
+    read = guard.allow("read_points", "")
 
     @api.get("/organisations", response_model=NodesDto, tags=["organisations"])
     async def organisations(parent: str | None = None, person: Person = read) -> NodesDto:
@@ -1299,7 +1526,7 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
         )
 
     @api.post("/organisations", response_model=NamedDto, status_code=201, tags=["organisations"])
-    async def add_organisation(body: NewOrgDto, person: Person = guard.allow("edit_points")) -> NamedDto:
+    async def add_organisation(body: NewOrgDto, person: Person = guard.allow("edit_points", "")) -> NamedDto:
         """Make an organisation below one that the asker sees."""
         top = registry.organisations(person.scope, None)
         above = registry.organisation(person.scope, body.parent or (top[0][0].id if top else ""))
@@ -1314,6 +1541,38 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
         )
         return NamedDto(id=made.id, name=made.name)
 
+    def org_detail(org: Organisation) -> OrgDetailDto:
+        children, tally = registry.organisation_counts(org)
+        division = registry.division_codes.get(org.division or "")
+        place = PlaceDto(code=org.division, name=division.name if division else org.division) if org.division else None
+        return OrgDetailDto(
+            id=org.id,
+            name=org.name,
+            kind=org.kind,
+            parent=org.parent,
+            division=place,
+            police_code=org.police_code,
+            gb_id=org.gb_id,
+            path=[_named(named) for named in registry.organisation_path(org.org_path)],
+            children_count=children,
+            points=SomePointsDto(total=tally.total, online=tally.online),
+        )
+
+    @api.get("/organisations/{organisation}", response_model=OrgDetailDto, tags=["organisations"])
+    async def one_organisation(organisation: str, person: Person = read) -> OrgDetailDto:
+        """An organisation with what it is known by."""
+        return org_detail(registry.organisation(person.scope, organisation))
+
+    @api.patch("/organisations/{organisation}", response_model=OrgDetailDto, tags=["organisations"])
+    async def change_organisation(
+        organisation: str, body: ChangedOrgDto, person: Person = guard.allow("edit_points", "")
+    ) -> OrgDetailDto:
+        """Change what an organisation is called and is known by; it stays where it is in the tree."""
+        before = registry.organisation(person.scope, organisation)
+        changes = body.model_dump(exclude_unset=True)
+        await guard.deed(person, "edit_points", [before.id], f"organisation {','.join(sorted(changes))}")
+        return org_detail(await registry.change_organisation(person.scope, organisation, changes))
+
     @api.get("/divisions", response_model=DivisionsDto, tags=["organisations"])
     async def divisions(parent: str | None = None, person: Person = read) -> DivisionsDto:
         """Divisions by code; below a parent if one is given."""
@@ -1324,13 +1583,11 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
     @api.get("/counts", response_model=CountsDto, tags=["points"])
     async def counts(person: Person = read) -> CountsDto:
         """Sums by state, kind, class and owner."""
-        guard.use(person, "counts", 1)
         return _counts(registry.counts(person.scope))
 
     @api.get("/search", response_model=HitsDto, tags=["points"])
     async def search(q: str = Query("", max_length=100), person: Person = read) -> HitsDto:
         """Points, organisations and devices by name, code, address or first letters."""
-        guard.use(person, "search", 1)
         points, orgs, devices = await registry.search(person.scope, q, limit=10)
         hits = [
             HitDto(
@@ -1352,7 +1609,7 @@ def _trees(api: APIRouter, registry: Registry, guard: Guard) -> None:
 
 
 def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
-    read = guard.allow("read_points")
+    read = guard.allow("read_points", "")
 
     @api.get("/map", response_model=MapDto, tags=["map"])
     async def the_map(person: Person = read) -> MapDto:
@@ -1383,7 +1640,7 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
         division: str | None = None,
         organisation: str | None = None,
         if_none_match: str | None = Header(None),
-        person: Person = read,
+        person: Person = guard.allow("read_points", "map"),
     ) -> Response:
         """Points and clusters as a vector tile. X-Cursor: where states stood; X-Left-Out: points too many to draw."""
         chosen = _filter(
@@ -1394,7 +1651,6 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
             division=division,
             organisation=organisation,
         )
-        guard.use(person, "map", 1)
         if chosen is None:
             return Response(status_code=204, headers={"cache-control": "private, no-cache"})
         tile = await registry.tiles.tile(z, x, y, registry.resolved(person.scope, chosen), person.scope)
@@ -1410,7 +1666,11 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
 
     @api.get("/tiles/base/{z}/{x}/{y}.mvt", response_class=Response, tags=["map"])
     async def base_tile(
-        z: int, x: int, y: int, if_none_match: str | None = Header(None), person: Person = read
+        z: int,
+        x: int,
+        y: int,
+        if_none_match: str | None = Header(None),
+        person: Person = guard.allow("read_points", None),
     ) -> Response:
         """The imported base map as a vector tile: divisions, water, roads, places."""
         del person
@@ -1448,15 +1708,14 @@ def _map(api: APIRouter, registry: Registry, guard: Guard, style: str) -> None:
         person: Person = read,
     ) -> PositionsDto:
         """Where the points that move were last, by the filter of the tiles; at most 20,000."""
-        guard.use(person, "positions", 1)
         chosen = _filter(kind=kinds, point_class=classes, owner=owners, division=division, organisation=organisation)
         found, truncated = ([], False) if chosen is None else registry.moving_in(person.scope, chosen, SNAPSHOT)
         return PositionsDto(items=[_moving(one) for one in found], truncated=truncated)
 
 
 def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: Guard) -> None:
-    read = guard.allow("read_system")
-    adopt = guard.allow("adopt")
+    read = guard.allow("read_system", "")
+    adopt = guard.allow("adopt", "")
 
     def dto(device: Device) -> DeviceDto:
         return DeviceDto(**_device_values(device, registry.device_live(device)))
@@ -1519,6 +1778,7 @@ def _devices(api: APIRouter, registry: Registry, history: StateHistory, guard: G
                     leaf=c.leaf,
                     parents=list(c.parents),
                     point=c.point_id,
+                    state=str(registry.state_of(c.point_id).state) if c.point_id else None,
                     missed=c.missed,
                     seen_at=c.seen_at,
                 )
@@ -1592,8 +1852,8 @@ def _baseline(standing: Standing) -> BaselineDto | None:
 
 
 def _drifts(api: APIRouter, drifts: Drifts, guard: Guard) -> None:
-    read = guard.allow("read_system")
-    adopt = guard.allow("adopt")
+    read = guard.allow("read_system", "")
+    adopt = guard.allow("adopt", "")
 
     @api.get("/drifts", response_model=DriftsDto, tags=["devices"])
     async def list_drifts(
@@ -1628,7 +1888,7 @@ def _drifts(api: APIRouter, drifts: Drifts, guard: Guard) -> None:
 
 
 def _imports(api: APIRouter, registry: Registry, imports: Imports, guard: Guard) -> None:
-    allowed = guard.allow("import_points")
+    allowed = guard.allow("import_points", "")
 
     async def dto(person: Person, one: Import, *, whole: bool = True) -> ImportDto:
         over = (ImportStatus.PUBLISHED, ImportStatus.CANCELLED)

@@ -542,6 +542,55 @@ class Finding:
     settled_by: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingFilter:
+    """Which findings are asked for; empty means everything. All of it is joined by "and"."""
+
+    rules: frozenset[str] = frozenset()
+    severities: frozenset[Severity] = frozenset()
+    point: str | None = None
+    divisions: tuple[str, ...] = ()
+    """Codes of divisions that the points lie in; one of a county holds its streets too."""
+    organisation: str | None = None
+    """An organisation with everything below it."""
+    is_open: bool | None = True
+    """None: settled ones as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultAt:
+    """What is wrong with one field of a file. field: its key."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """A finding as a list shows it. point: None where it is not about one. faults: by field, as the file is now; empty
+    where it is settled or not about one field. twins: other points with its code, the first of them.
+    """
+
+    finding: Finding
+    point: Point | None
+    organisation: Named | None
+    faults: tuple[FaultAt, ...]
+    twins: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingCounts:
+    """How many open findings there are by rule, of how many points, and how many of these have an open error.
+
+    surveyed_at: when all files were last judged; None: not since the start, and files may be worse than it looks.
+    """
+
+    rules: Mapping[str, int]
+    points: int
+    faulty: int
+    surveyed_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A polygon: the outer ring first, then its holes; WGS-84 degrees."""

@@ -141,7 +141,10 @@ def _dq02(record: Record, _: Setting) -> Iterator[tuple[str, str, bool]]:
         yield "code", f"类型编码 {code[10:13]}（{gb28181.TYPES_2022.label(code[10:13])}）与点位种类不符", False
 
 
-_NOT_FOR_OTHERS = frozenset({"camera_type", "function_type", "fill_light", "codec", "place_type", "facing"})
+OF_SEEING = frozenset({"camera_type", "function_type", "fill_light", "codec", "place_type", "facing"})
+"""Fields that only what sees has: no sensor or alarm point is asked for them."""
+MOVING_TYPE = "138"
+"""Type of a 20-digit code that means a mobile device (移动传输设备)."""
 _SEEING = frozenset({PointKind.CAMERA, PointKind.CHECKPOINT, PointKind.WATCHTOWER})
 
 
@@ -150,7 +153,7 @@ def _needed(point_class: int, sees: bool) -> tuple[str, ...]:
     return tuple(
         column.key
         for column in FIELDS
-        if column.needed in needs and column.key not in ("code", "name") and (sees or column.key not in _NOT_FOR_OTHERS)
+        if column.needed in needs and column.key not in ("code", "name") and (sees or column.key not in OF_SEEING)
     )
 
 
@@ -167,6 +170,8 @@ def _dq04(record: Record, _: Setting) -> Iterator[tuple[str, str, bool]]:
     aims = record.get("facing") or record.get("heading_deg") is not None
     if sees and record.get("camera_type") == "bullet" and not aims:
         yield "facing", "固定枪机缺少监控方位", False
+    if str(record.get("code") or "")[10:13] == MOVING_TYPE and not record.get("mobile_type"):
+        yield "mobile_type", f"缺少必填项 {BY_KEY['mobile_type'].label}", False
 
 
 def is_empty(key: str, value: object) -> bool:

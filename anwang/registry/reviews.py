@@ -103,6 +103,8 @@ class Reviews:
         self.restricted: tuple[Restricted, ...] = ()
         self._due = asyncio.Event()
         self.survey = Survey()
+        self.surveyed_at: datetime | None = None
+        """When the last walk that came to its end did so; None: none has since the start."""
 
     # --- memory --------------------------------------------------------------------------------------------------
 
@@ -199,6 +201,13 @@ class Reviews:
             gone = [("DQ05", unread_subject(one.id, key)) for one in point for key in changed]
             await self._settle(tx, gone)
 
+    async def faults_of(self, points: Sequence[Point]) -> dict[str, list[Fault]]:
+        """By point: what is wrong with its file as it is now. At most some hundred points."""
+        await self.ready()
+        shapes, setting = await self._shapes(), self.setting()
+        around = [self._twins.around(point.ix) for point in points]
+        return await asyncio.to_thread(_faults, points, around, setting, shapes)
+
     # --- all of them ---------------------------------------------------------------------------------------------
 
     def want_survey(self) -> None:
@@ -249,6 +258,7 @@ class Reviews:
             await asyncio.sleep(PAUSE_S)
         await self._survey_shifts()
         self.survey = replace(self.survey, finished_at=self._clock.now())
+        self.surveyed_at = self.survey.finished_at
         log.info(
             "camera files were surveyed",
             points=self.survey.done,
@@ -375,18 +385,23 @@ def messages(faults: Iterable[Fault]) -> dict[str, str]:
     return {rule: told(several) for rule, several in by_rule.items()}
 
 
+def _faults(
+    points: Sequence[Point], around: Sequence[Around], setting: Setting, shapes: Outlines
+) -> dict[str, list[Fault]]:
+    """By point: what is wrong. May run in a thread."""
+    records = [record_of(point) for point in points]
+    outside = shapes.check(records)
+    return {
+        point.id: judge(record, setting, replace(one, outside=outside[place].message) if place in outside else one)
+        for place, (point, record, one) in enumerate(zip(points, records, around, strict=True))
+    }
+
+
 def _judge(
     points: Sequence[Point], around: Sequence[Around], setting: Setting, shapes: Outlines
 ) -> dict[str, dict[str, str]]:
     """By point, then by rule: what is wrong. May run in a thread."""
-    records = [record_of(point) for point in points]
-    outside = shapes.check(records)
-    return {
-        point.id: messages(
-            judge(record, setting, replace(one, outside=outside[place].message) if place in outside else one)
-        )
-        for place, (point, record, one) in enumerate(zip(points, records, around, strict=True))
-    }
+    return {point: messages(faults) for point, faults in _faults(points, around, setting, shapes).items()}
 
 
 async def _open(tx: Tx, points: Sequence[Point]) -> dict[str, dict[str, str]]:

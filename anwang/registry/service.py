@@ -49,9 +49,13 @@ from anwang.registry.model import (
     Division,
     Evidence,
     EvidenceKind,
+    FaultAt,
     FileValue,
     FileVersion,
     Finding,
+    FindingCounts,
+    FindingFilter,
+    FindingView,
     Lifecycle,
     LiveState,
     Moving,
@@ -74,7 +78,7 @@ from anwang.registry.model import (
     Tally,
     device_key,
 )
-from anwang.registry.quality import SITING, check
+from anwang.registry.quality import SITING, Fault, check
 from anwang.registry.reviews import Reviews, in_steps, unread_subject
 from anwang.registry.roll import Admission, Known, Roll
 from anwang.registry.siting import is_forbidden, misplaced
@@ -94,6 +98,8 @@ CLOSE_S = 5.0
 TICK_S = 1.0
 MAP_S = 5.0
 """Changed points are drawn at once; this often they are sorted in."""
+MOST_TWINS = 8
+"""Points that are shown beside one which has the same code."""
 MOST_MOVING = 64
 """Points that one position of a device moves: the cameras of a vehicle."""
 
@@ -267,6 +273,7 @@ class Registry:
             await asyncio.sleep(0)
         for number, may_see in await store.shared_points(tx, batch=batch):
             self.columns.share(number, may_see)
+        self.columns.version += 1
         return taken
 
     async def _take_channels(self) -> None:
@@ -472,12 +479,15 @@ class Registry:
         else:
             chosen = [self._org_of_path[path] for path in seen.paths if path in self._org_of_path]
         by_org = self._tally_by_org()
-        out = []
-        for org in sorted(chosen, key=lambda org: (org.name, org.id)):
-            below = self.columns.orgs.starting([org.org_path])
-            sums = by_org[: len(below)][below].sum(axis=0)
-            out.append((org, self._children.get(org.id, 0), _tally(sums)))
-        return out
+        return [(org, *self._counts_of(org, by_org)) for org in sorted(chosen, key=lambda org: (org.name, org.id))]
+
+    def organisation_counts(self, org: Organisation) -> tuple[int, Tally]:
+        """How many children and points an organisation has."""
+        return self._counts_of(org, self._tally_by_org())
+
+    def _counts_of(self, org: Organisation, by_org: Rows) -> tuple[int, Tally]:
+        below = self.columns.orgs.starting([org.org_path])
+        return self._children.get(org.id, 0), _tally(by_org[: len(below)][below].sum(axis=0))
 
     def _tally_by_org(self) -> Rows:
         n = self.columns.size
@@ -522,6 +532,25 @@ class Registry:
         )
         await self.put_organisations([org])
         return org
+
+    async def change_organisation(self, seen: Scope, org: str, changes: Mapping[str, str | None]) -> Organisation:
+        """Change what an organisation is called and is known by. Raises NotFound, Invalid for an empty name, Conflict
+        for the city itself: its name is a setting.
+
+        changes: name, kind, division, police_code, gb_id. Where it stands in the tree does not change: rights, points
+        and devices carry that place.
+        """
+        before = self.organisation(seen, org)
+        if before.id == CITY:
+            raise Conflict("the city is called as the settings say", "change it in the settings")
+        name = changes.get("name", before.name)
+        if not name or not name.strip() or len(name) > 100:
+            raise Invalid("an organisation needs a name of at most 100 characters")
+        kind = OrgKind(changes.get("kind") or before.kind)
+        after = replace(before, **{**changes, "name": name.strip(), "kind": kind})  # type: ignore[arg-type]
+        if after != before:
+            await self.put_organisations([after])
+        return after
 
     async def put_organisations(self, rows: Sequence[Organisation]) -> None:
         """Add or change organisations, parents first."""
@@ -872,29 +901,92 @@ class Registry:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Finding]:
-        """What a person should settle, oldest first."""
+        """What a person should settle, oldest first. is_open: otherwise settled ones as well."""
+        wanted = FindingFilter(rules=frozenset({rule} if rule else ()), point=point, is_open=True if is_open else None)
+        return await self.chosen_findings(seen, wanted, limit=limit, cursor=cursor)
+
+    async def chosen_findings(
+        self, seen: Scope, wanted: FindingFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Finding]:
+        """Findings that a filter leaves, oldest first. Raises NotFound for an organisation out of sight."""
         limit, after = limited(limit), read_cursor(cursor, "")
+        wanted = self._resolved(seen, wanted)
         async with self._state.read() as tx:
-            found = await store.list_findings(
-                tx, seen, rule=rule, point_id=point, is_open=is_open, after=after, limit=limit + 1
-            )
-            page = await self._with_twins(tx, seen, found[:limit])
+            found = await store.list_findings(tx, seen, wanted, after=after, limit=limit + 1)
+            twins = await self._twins_of(tx, seen, found[:limit])
+        page = [replace(one, message=one.message + _named(twins.get(one.id, ()))) for one in found[:limit]]
         return Page(page, cursor_of(found[limit - 1].id) if len(found) > limit else None)
 
-    async def _with_twins(self, tx: Tx, seen: Scope, found: Sequence[Finding]) -> list[Finding]:
-        """Findings about a code used twice with the names of the others that the reader sees."""
+    async def finding_views(self, seen: Scope, found: Sequence[Finding]) -> list[FindingView]:
+        """Findings with their points, what is wrong with which field now, and who else has the code."""
+        points: dict[str, Point] = {}
+        async with self._state.read() as tx:
+            for part in in_steps(sorted({one.point_id for one in found if one.point_id})):
+                points.update((one.id, one) for one in self._kept(seen, await store.points_by_ids(tx, part, seen)))
+            twins = await self._twins_of(tx, seen, found)
+        open_now = {one.point_id for one in found if one.settled_at is None}
+        faults = await self.reviews.faults_of([point for point in points.values() if point.id in open_now])
+        return [self._finding_view(one, points, faults, twins.get(one.id, ())) for one in found]
+
+    def _finding_view(
+        self,
+        one: Finding,
+        points: Mapping[str, Point],
+        faults: Mapping[str, Sequence[Fault]],
+        twins: Sequence[Point],
+    ) -> FindingView:
+        point = points.get(one.point_id or "")
+        at: list[FaultAt] = []
+        if one.settled_at is None and point is not None:
+            at = [FaultAt(fault.column, fault.message) for fault in faults[point.id] if fault.rule == one.rule]
+            if not at and one.subject.startswith(f"{point.id}/"):
+                at = [FaultAt(one.subject.partition("/")[2], one.message)]
+        org = self._org_of_path.get(one.org_path)
+        return FindingView(
+            finding=one,
+            point=point,
+            organisation=Named(org.id, org.name) if org else None,
+            faults=tuple(at),
+            twins=tuple(twins[:MOST_TWINS]),
+        )
+
+    async def finding_counts(self, seen: Scope, wanted: FindingFilter) -> FindingCounts:
+        """How many findings of each rule there are, and how many points of those that the filter means are faulty.
+
+        Raises NotFound for an organisation out of sight.
+        """
+        wanted = self._resolved(seen, wanted)
+        async with self._state.read() as tx:
+            rules, faulty = await store.count_findings(tx, seen, wanted)
+        meant = PointFilter(divisions=wanted.divisions, organisation=wanted.organisation)
+        return FindingCounts(
+            rules=rules,
+            # what others only share has findings for its owner alone, and counts for nothing here
+            points=int(np.count_nonzero(self._mask(replace(seen, shared=False), meant))),
+            faulty=faulty,
+            surveyed_at=self.reviews.surveyed_at,
+        )
+
+    def _resolved(self, seen: Scope, wanted: FindingFilter) -> FindingFilter:
+        """The filter with its organisation as a path. Raises NotFound for one out of sight."""
+        if wanted.organisation is None or wanted.organisation.startswith("/"):
+            return wanted
+        return replace(wanted, organisation=self.organisation(seen, wanted.organisation).org_path)
+
+    async def _twins_of(self, tx: Tx, seen: Scope, found: Sequence[Finding]) -> dict[str, list[Point]]:
+        """By finding about a code used twice: the other points with it that the reader sees."""
         codes: dict[str, str] = {}
         twins: dict[str, list[Point]] = {}
-        asked = [one.point_id for one in found if one.rule == "DQ03" and one.settled_at is None and one.point_id]
+        asked = [one for one in found if one.rule == "DQ03" and one.settled_at is None and one.point_id]
         for part in in_steps(asked):
-            codes.update(await store.codes_of(tx, part))
+            codes.update(await store.codes_of(tx, [one.point_id for one in part if one.point_id]))
         for some in in_steps(sorted(set(codes.values()))):
             for point in self._kept(seen, await store.points_of_codes(tx, some, seen)):
                 twins.setdefault(point.code, []).append(point)
-        return [
-            replace(one, message=one.message + _named(one.point_id, twins.get(codes.get(one.point_id or "", ""), ())))
-            for one in found
-        ]
+        return {
+            one.id: [twin for twin in twins.get(codes.get(one.point_id or "", ""), ()) if twin.id != one.point_id]
+            for one in asked
+        }
 
     # --- live ----------------------------------------------------------------------------------------------------
 
@@ -1547,9 +1639,9 @@ class Registry:
 STATE_OF = {UNKNOWN: State.UNKNOWN, ONLINE: State.ONLINE, OFFLINE: State.OFFLINE}
 
 
-def _named(point: str | None, twins: Sequence[Point]) -> str:
+def _named(twins: Sequence[Point]) -> str:
     """The names of some points beside one, for a sentence."""
-    names = [twin.name for twin in twins if twin.id != point]
+    names = [twin.name for twin in twins]
     if not names:
         return ""
     return "：" + "、".join(names[:5]) + (f" 等 {len(names)} 个" if len(names) > 5 else "")

@@ -42,6 +42,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from anwang.governance import EVERYTHING, Columns, Scope
 from anwang.kernel.ids import OrgId, PointId
+from anwang.registry.columns import division_prefix
 from anwang.registry.model import (
     Channel,
     Device,
@@ -49,6 +50,7 @@ from anwang.registry.model import (
     Division,
     FileVersion,
     Finding,
+    FindingFilter,
     Lifecycle,
     Organisation,
     OrgKind,
@@ -171,7 +173,7 @@ point_versions = Table(
     Column("point_id", Text, primary_key=True),
     Column("version", Integer, primary_key=True),  # the version that the change made
     Column("at", Moment, nullable=False),
-    Column("by", Text, nullable=False),  # id of a user, or the name of what did it
+    Column("by", Text, nullable=False),  # user name, a copy, or the name of what did it
     Column("reason", Text, nullable=False),
     Column("changes", Json, nullable=False),  # {field: [before, after]}
 )
@@ -234,6 +236,7 @@ findings = Table(
     Index("uq_findings_subject", "rule", "subject", unique=True),
     Index("ix_findings_point", "point_id"),
     Index("ix_findings_org_path", "org_path"),
+    Index("ix_findings_open", "settled_at", "rule", "id"),
 )
 
 base_features = Table(
@@ -484,9 +487,9 @@ async def codes_of(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
     return {row.id: row.code for row in rows}
 
 
-async def points_by_ids(tx: Tx, ids: Sequence[str], *, lock: bool = False) -> list[Point]:
+async def points_by_ids(tx: Tx, ids: Sequence[str], scope: Scope = EVERYTHING, *, lock: bool = False) -> list[Point]:
     """Points with these ids, by number. lock: held until the transaction ends. At most some hundred ids."""
-    found = select(points).where(points.c.id.in_(ids), _there()).order_by(points.c.ix)
+    found = select(points).where(_seen(scope), points.c.id.in_(ids), _there()).order_by(points.c.ix)
     return [point_of(row) for row in await tx.execute(found.with_for_update() if lock else found)]
 
 
@@ -941,28 +944,48 @@ async def open_findings(tx: Tx, ids: Sequence[str]) -> list[tuple[str, str, str]
     return [(row.point_id, row.rule, row.message) for row in rows]
 
 
-async def list_findings(
-    tx: Tx,
-    scope: Scope,
-    *,
-    rule: str | None,
-    point_id: str | None,
-    is_open: bool,
-    after: str,
-    limit: int,
-) -> list[Finding]:
-    """Findings whose id is greater than `after`, by id."""
+def _found(scope: Scope, wanted: FindingFilter) -> ColumnElement[bool]:
+    """Findings that a scope covers and a filter leaves; its organisation is a path. What others only share is theirs
+    to put right.
+    """
     seen = scope.where(findings.c.org_path)
     if scope.is_narrowed:
-        seen = or_(seen, findings.c.point_id.in_(select(points.c.id).where(_seen(scope))))
-    statement = select(findings).where(seen, findings.c.id > after)
-    if rule is not None:
-        statement = statement.where(findings.c.rule == rule)
-    if point_id is not None:
-        statement = statement.where(findings.c.point_id == point_id)
-    if is_open:
-        statement = statement.where(findings.c.settled_at.is_(None))
+        seen = or_(seen, findings.c.point_id.in_(select(points.c.id).where(scope.where_point(RIGHTS))))
+    parts = [seen]
+    if wanted.rules:
+        parts.append(findings.c.rule.in_(sorted(wanted.rules)))
+    if wanted.severities:
+        parts.append(findings.c.severity.in_(sorted(map(str, wanted.severities))))
+    if wanted.point is not None:
+        parts.append(findings.c.point_id == wanted.point)
+    if wanted.organisation is not None:
+        parts.append(starting(findings.c.org_path, wanted.organisation))
+    if wanted.divisions:
+        within_one = or_(*(starting(points.c.division, division_prefix(code)) for code in wanted.divisions))
+        parts.append(findings.c.point_id.in_(select(points.c.id).where(within_one)))
+    if wanted.is_open is not None:
+        open_now = findings.c.settled_at.is_(None)
+        parts.append(open_now if wanted.is_open else ~open_now)
+    return and_(*parts)
+
+
+async def list_findings(tx: Tx, scope: Scope, wanted: FindingFilter, *, after: str, limit: int) -> list[Finding]:
+    """Findings whose id is greater than `after`, by id."""
+    statement = select(findings).where(_found(scope, wanted), findings.c.id > after)
     return [finding_of(row) for row in await tx.execute(statement.order_by(findings.c.id).limit(limit))]
+
+
+async def count_findings(tx: Tx, scope: Scope, wanted: FindingFilter) -> tuple[dict[str, int], int]:
+    """How many findings there are by rule, and how many points have an error among them."""
+    by_rule = await tx.execute(
+        select(findings.c.rule, func.count().label("many")).where(_found(scope, wanted)).group_by(findings.c.rule)
+    )
+    faulty = await tx.scalar(
+        select(func.count(findings.c.point_id.distinct())).where(
+            _found(scope, wanted), findings.c.severity == Severity.ERROR
+        )
+    )
+    return {row.rule: row.many for row in by_rule}, int(faulty or 0)
 
 
 async def duplicate_codes(tx: Tx, *, after: str, limit: int) -> list[str]:

@@ -12,6 +12,8 @@ import structlog
 
 _SECRET = re.compile(r"pass|secret|token|authorization|cookie|credential|private|^key$|_key$|ha1", re.IGNORECASE)
 REDACTED = "[redacted]"
+NOISY = ("uvicorn.access", "alembic", "asyncio", "aiosqlite", "urllib3", "clickhouse_connect", "httpx", "httpcore")
+"""Libraries that tell too much; the last two whole addresses and headers, with what is secret in them."""
 
 Logger = structlog.stdlib.BoundLogger
 
@@ -63,7 +65,7 @@ def configure(*, level: str = "INFO", as_json: bool = True) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn.access", "alembic", "asyncio", "aiosqlite", "urllib3", "clickhouse_connect"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from anwang.governance import Action, Actor, Shape, admit, allow, arrival_of, governance_of, public
+from anwang.governance import Action, Actor, Role, Shape, admit, allow, arrival_of, governance_of, public
 from anwang.kernel.errors import Denied, Unauthenticated
 from anwang.runtime import settings as runtime_settings
 from anwang.runtime.settings import Setting
@@ -84,10 +84,17 @@ def build_router(*, health: Health, metrics: CollectorRegistry, describe: Callab
 async def _actor_or_none(request: Request) -> Actor | None:
     try:
         actor = await admit(governance_of(request), arrival_of(request))
+        await _accompanied(request, actor)
     except (Unauthenticated, Denied):
         return None
     request.state.actor = actor
     return actor
+
+
+async def _accompanied(request: Request, actor: Actor) -> None:
+    """See Governance.accompany: these routes ask nobody's dependency."""
+    if actor.role is Role.CONTRACTOR:
+        await governance_of(request).accompany(actor, Action.READ_SYSTEM, f"{request.method} {request.url.path}")
 
 
 class _Monitor:
@@ -102,6 +109,7 @@ class _Monitor:
             return
         actor = await admit(governance_of(request), arrival)
         governance_of(request).scope(actor, Action.READ_SYSTEM)
+        await _accompanied(request, actor)
         request.state.actor = actor
 
 

@@ -6,24 +6,31 @@ A route answers partners only where it says so, so that a new one shares nothing
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from anwang.governance import NewUser, PurposeKind, Role
+from anwang.app.build import Platform
+from anwang.governance import EVERYTHING, NewUser, PurposeKind, Role
 from anwang.governance.sharing.model import AgreementStep
 from anwang.governance.sharing.service import Wanted
 from anwang.governance.terms import SHAREABLE
 from anwang.kernel.ids import OrgId, UserId
 from anwang.kernel.times import civil_day
-from tests.arch.test_walk import OTHER, SEEN, City, about_points, answer, asked, city
+from anwang.registry import Point
+from anwang.runtime import settings
+from tests.asking import asking
 from tests.assembled import client_of
+from tests.furnished import CAMERAS, NORTH, OTHER_CAMERA, City, laid_out, without_media
 from tests.governed import HERE, actor_of
 from tests.routes import AN_ID, status, walk
 
-__all__ = ["city"]
+SEEN = CAMERAS[NORTH]
 
 PULLED = {
     "GET /api/v1/points",
@@ -39,6 +46,21 @@ PIECES = {
     "GET /api/v1/media/{segment_id}/{first}-{last}.m4s",
     "GET /api/v1/session",
 }
+
+
+@pytest.fixture
+async def city(tmp_path: Path) -> AsyncIterator[City]:
+    found = settings.Settings(data=str(tmp_path / "data"), key_file=str(tmp_path / "key"))
+    platform = await Platform.open(found)
+    try:
+        yield await laid_out(await without_media(platform))
+    finally:
+        await platform.close()
+
+
+async def point_of(city: City, code: str) -> Point:
+    [view] = await city.platform.registry.by_code(EVERYTHING, code)
+    return view.point
 
 
 async def partner(city: City) -> tuple[UserId, str]:
@@ -78,7 +100,7 @@ async def pulls(city: City, agreement_id: str) -> list[Any]:
 
 async def test_g19_a_route_shares_nothing_unless_it_says_so(city: City) -> None:
     account, token = await partner(city)
-    agreement = await agree(city, account, org_id=OrgId(city.points[SEEN].org_id))
+    agreement = await agree(city, account, org_id=OrgId(city.ids[NORTH]["organisation"]))
     shared = {f"{r.method} {r.path}": r for r in walk(city.platform.api) if ", shared as " in r.governed_by}
     assert {name for name, r in shared.items() if r.governed_by.endswith("pull")} == PULLED
     assert {name for name, r in shared.items() if r.governed_by.endswith("piece")} == PIECES
@@ -96,12 +118,15 @@ async def test_g19_each_answer_tells_the_id_under_which_it_stands_in_the_ledger(
     account, token = await partner(city)
     agreement = await agree(city, account)
     told = []
+    point = city.ids[NORTH]["point"]
+    words = city.moments() | {"point": point}
     async with client_of(city.platform.api, token) as client:
         for route in walk(city.platform.api):
             if f"{route.method} {route.path}" not in PULLED or route.method == "WEBSOCKET":
                 continue
-            path, body = asked(city, route, city.points[SEEN].id) if about_points(route) else (route.path, None)
-            given = await answer(client, route, path, body)
+            named = asking(route)
+            named = replace(named, query={}) if route.path == "/api/v1/points" else named
+            given = await client.get(named.filled(words).address)
             assert given.status_code not in (401, 403), (route.path, given.text)
             told.append(given.headers["x-anwang-look"])
         session = await client.get("/api/v1/session")
@@ -111,8 +136,8 @@ async def test_g19_each_answer_tells_the_id_under_which_it_stands_in_the_ledger(
     assert len(set(told)) == len(PULLED) - 1
     for row in await pulls(city, agreement.id):
         assert (row.case, row.recipient, row.terminal) == ("共享7号", "消防救援支队, 指挥中心", "192.0.2.7")
-    [one] = [row for row in await pulls(city, agreement.id) if row.detail.endswith(f"/points/{city.points[SEEN].id}")]
-    assert one.objects == (city.points[SEEN].id,)
+    [one] = [row for row in await pulls(city, agreement.id) if row.detail.endswith(f"/points/{point}")]
+    assert one.objects == (point,)
 
 
 async def test_g19_a_partner_sees_agreed_points_with_agreed_fields(city: City) -> None:
@@ -122,14 +147,14 @@ async def test_g19_a_partner_sees_agreed_points_with_agreed_fields(city: City) -
         assert (nobody.status_code, nobody.json()["kind"]) == (403, "denied")
         assert "no sharing agreement" in nobody.json()["reason"]
         assert (await client.get("/api/v1/session")).status_code == 403
-        agreement = await agree(city, account, org_id=OrgId(city.points[SEEN].org_id))
-        seen = city.points[SEEN]
+        agreement = await agree(city, account, org_id=OrgId(city.ids[NORTH]["organisation"]))
+        seen, other = await point_of(city, SEEN), await point_of(city, OTHER_CAMERA)
         file = [{"key": "name", "label": "设备名称", "value": seen.name}]
         page = await client.get("/api/v1/points")
         assert page.json() == {"items": [{"id": seen.id, "code": SEEN, "file": file}], "next": None}
-        unseen, unknown = [await client.get(f"/api/v1/points/{id}") for id in (city.points[OTHER].id, AN_ID)]
+        unseen, unknown = [await client.get(f"/api/v1/points/{id}") for id in (other.id, AN_ID)]
         assert (unseen.status_code, unknown.status_code) == (404, 404)
-        assert unseen.json()["reason"].replace(city.points[OTHER].id, AN_ID) == unknown.json()["reason"]
+        assert unseen.json()["reason"].replace(other.id, AN_ID) == unknown.json()["reason"]
         refused = await client.get("/api/v1/points?state=online")
         assert refused.status_code == 403
         assert "state" in refused.json()["reason"]

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from anwang.registry.model import VERDICTS
+from anwang.registry.quality import RULES
+from anwang.registry.vocabulary import ENTRIES
 from anwang.runtime import settings
 from anwang.web.system import setting_groups
 
@@ -138,6 +140,28 @@ def test_every_reason_of_a_state_is_told_in_the_history() -> None:
     for language in ("zh-CN", "en"):
         texts = json.loads((ROOT / f"ui/src/registry/locales/{language}.json").read_text("utf-8"))
         assert texts["why"].keys() == {*VERDICTS, "restart", "unwatched", "unwritten"}, language
+
+
+def test_the_camera_file_is_told_in_both_languages() -> None:
+    """Fields, tables and rules by their keys; the Chinese terms are those of the standard."""
+    for language in ("zh-CN", "en"):
+        texts = json.loads((ROOT / f"ui/src/registry/locales/{language}.json").read_text("utf-8"))
+        told = {
+            "field": {entry.field.key: entry.field.label for entry in ENTRIES},
+            "rule": {rule.id: rule.title for rule in RULES},
+            **{
+                f"choice.{entry.field.key}": {choice.value: choice.label for choice in entry.choices}
+                for entry in ENTRIES
+                # full stops lead the texts one level down, and these are written alike in every language
+                if entry.choices and not any("." in choice.value for choice in entry.choices)
+            },
+        }
+        for path, labels in told.items():
+            found = texts
+            for step in path.split("."):
+                found = found[step]
+            assert found.keys() == labels.keys(), (language, path)
+            assert language == "en" or found == labels, path
 
 
 def test_every_sentence_has_its_other_language() -> None:

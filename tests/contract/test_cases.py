@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -364,6 +366,54 @@ async def test_a_refusal_ends_what_was_opened_in_urgency(governance: Governance,
     assert [row.outcome for row in await rows(governance, "closed")] == ["approval refused"] * 2
 
 
+async def test_a_refusal_in_the_same_moment_opens_nothing(
+    governance: Governance, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await with_purpose(governance, await actor_of(governance, "operator.one"))
+    officer = await actor_of(governance, "officer.one")
+    span = ago(clock, 40)
+    asked = await governance.approvals.ask(operator, wanted(span, urgent=True))
+    found = governance.approvals.matching
+
+    async def matching(*of: Any) -> Any:
+        approval = await found(*of)
+        if approval is not None:
+            await governance.approvals.decide(officer, asked.id, yes=False, reason="no need")
+        return approval
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(governance.approvals), "matching", lambda self, *of: matching(*of))
+        with pytest.raises(ApprovalNeeded, match="refused"):
+            await governance.open_look(operator, Action.EXPORT, [NORTH], span=span)
+    assert governance._looks.open_now == 0
+    assert [row.outcome for row in await rows(governance, "closed")] == ["approval refused"]
+    since = clock.now() - timedelta(minutes=1)
+    told = [
+        await governance.was_refused(operator.user_id, Action.EXPORT, one.id, each, since=when)
+        for one, each, when in (
+            (NORTH, span, since), (SOUTH, span, since), (NORTH, ago(clock, 300), since),
+            (NORTH, span, clock.now() + timedelta(minutes=1)),
+        )
+    ]  # fmt: skip
+    assert told == [True, False, False, False]
+
+
+async def test_who_cannot_see_a_point_any_more_looks_at_it_no_longer(governance: Governance, clock: FakeClock) -> None:
+    security = await actor_of(governance, "security_administrator.one")
+    await governance.create_user(security, account("north.viewer", Role.VIEWER, "north"))
+    viewer, chief = await actor_of(governance, "north.viewer"), await actor_of(governance, "viewer.one")
+    lent = Object("p-9", "/city/south/", may_see=("/city/north/",))
+    first = await governance.open_look(viewer, Action.VIEW_LIVE, [lent])
+    second = await governance.open_look(chief, Action.VIEW_LIVE, [lent])
+    await governance.recheck({"p-9": lent}.get)
+    governance.serve_look(first.id, 1)
+    await governance.recheck({"p-9": Object("p-9", "/city/south/")}.get)
+    with pytest.raises(Denied):
+        governance.serve_look(first.id, 1)
+    governance.serve_look(second.id, 1)
+    assert [row.outcome for row in await rows(governance, "closed")] == ["out of sight"]
+
+
 async def test_g04_what_cannot_be_made_good_is_never_urgent(governance: Governance, clock: FakeClock) -> None:
     officer = await with_purpose(governance, await actor_of(governance, "officer.one"))
     deletion = Wanted(action=Action.DELETE, objects=[NORTH], span=ago(clock, 40), why="x", is_urgent=True)
@@ -421,6 +471,23 @@ async def test_g05_old_content_takes_the_yes_of_a_unit_above(governance: Governa
         await opens(governance, operator, action, old)
     with pytest.raises(ApprovalNeeded):
         await opens(governance, operator, Action.VIEW_PLAYBACK, old, NORTH_2)
+    watched = await governance.open_look(operator, Action.VIEW_PLAYBACK, [NORTH], span=old)
+    # what was young when a colleague agreed is old now: his yes is none for it
+    almost = ago(clock, 24 * 90 - 0.5)
+    clip_of = await governance.approvals.ask(operator, wanted(almost))
+    await governance.approvals.decide(north, clip_of.id, yes=True, reason="")
+    await opens(governance, operator, Action.EXPORT, almost)
+    await clock.advance(3600)
+    operator = await with_purpose(governance, await actor_of(governance, "north.operator"))
+    with pytest.raises(ApprovalNeeded, match="senior"):
+        await opens(governance, operator, Action.EXPORT, almost)
+    await clock.advance(23 * 3600)
+    await governance._looks.tick()
+    with pytest.raises(Denied):  # it ends with the yes for it
+        governance.serve_look(watched.id, 1)
+    operator = await with_purpose(governance, await actor_of(governance, "north.operator"))
+    north, city = await actor_of(governance, "north.officer"), await actor_of(governance, "officer.one")
+    old = ago(clock, 24 * 90 + 1)
     # a clip of a district's officer, too: another officer of the district is not enough
     officer = await with_purpose(governance, north)
     clip = await governance.approvals.ask(officer, wanted(old))

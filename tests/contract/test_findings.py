@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anwang.governance import EVERYTHING, Scope
+from anwang.governance import EVERYTHING, Area, Scope
 from anwang.kernel.errors import Denied, Invalid
 from anwang.kernel.geo import wgs84_to_gcj02
 from anwang.kernel.ids import PointId
@@ -18,6 +18,7 @@ from anwang.registry import (
     PointForbidden,
     Registry,
 )
+from anwang.registry.model import FindingFilter
 from anwang.runtime.clock import FakeClock
 from tests.contract.test_registry import CAMERAS, clock, item, registry
 
@@ -67,6 +68,23 @@ async def test_every_duplicate_is_found_however_many_there_are(registry: Registr
 
     assert await found() == 2200
     assert await registry.find_all_duplicates(step=250) == 1100
+
+
+async def test_what_others_share_has_findings_for_its_owner_alone(registry: Registry, city: Organisation) -> None:
+    east = await registry.add_organisation(name="东区", kind=OrgKind.DISTRICT, parent=city.id)
+    west = await registry.add_organisation(name="西区", kind=OrgKind.DISTRICT, parent=city.id)
+    await listed(registry, west, 2, CAMERAS[:1], "西门")
+    [view] = (await registry.points(EVERYTHING, PointFilter())).items
+    await edit(registry, view.point.id, may_see=east.id, point_class=2, ipv4="127.0.0.1")
+    for area in (Area(east.org_path), Area(east.org_path, classes=frozenset({2}))):
+        reader = Scope((area,), shared=True)
+        assert [one.point.id for one in (await registry.points(reader, PointFilter())).items] == [view.point.id]
+        assert (await registry.findings(reader)).items == []
+        counts = await registry.finding_counts(reader, FindingFilter())
+        assert (counts.points, counts.faulty, dict(counts.rules)) == (0, 0, {})
+    owner = Scope((Area(west.org_path),), shared=True)
+    counts = await registry.finding_counts(owner, FindingFilter())
+    assert (counts.points, counts.faulty, counts.rules["DQ10"]) == (1, 1, 1)
 
 
 async def fault(registry: Registry, point: str, rule: str) -> str:

@@ -8,7 +8,7 @@ import hmac
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from anwang.runtime.settings import Oidc
 from anwang.stores.state import State
 from tests.assembled import build_test_app, client_of
 from tests.governed import account, actor_of, everyone, governed, sealer
+from tests.scanned import ledger_text, said_of, saying_everything
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the provider's own libraries
 
@@ -93,6 +94,35 @@ async def test_who_the_provider_knows_signs_in_and_comes_to_their_page(governanc
         session = (await ours.get("/api/v1/session")).json()
         assert (session["user"]["username"], session["user"]["role"]) == ("operator.one", "operator")
         assert "anwang_oidc" not in ours.cookies, "what was needed for the way is gone"
+
+
+async def test_neither_the_clients_secret_nor_what_the_provider_sent_is_said(
+    governance: Governance, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log scanner over signing in by a provider, and over one whose word is refused."""
+    came: list[str] = []
+    with saying_everything():
+        async with build_test_app(governance, tmp_path, routers=[routes.router]) as app, browser(app) as ours:
+            ours.event_hooks = {"request": [note(came)]}
+            assert await go(app, ours, "1") == "/wall"
+            assert (await ours.get(came[-1].replace("code=", "code=forged"))).status_code == 303
+    query = parse_qs(urlsplit(next(each for each in came if "callback" in each)).query)
+    written = capsys.readouterr()
+    ours_alone = [line for line in written.err.splitlines() if '"logger": "werkzeug"' not in line]  # the provider's
+    said = written.out + "\n".join(ours_alone) + ledger_text(tmp_path)
+    assert "/api/v1/session/oidc/callback" in said
+    token = next(cookie.value for cookie in ours.cookies.jar if cookie.name == "anwang")
+    assert token is not None
+    assert said_of(["known to both", *query["code"], *query["state"], token], said) == []
+
+
+def note(came: list[str]) -> Callable[[httpx.Request], Awaitable[None]]:
+    """Keeps the addresses that are asked for."""
+
+    async def heard(request: httpx.Request) -> None:
+        came.append(str(request.url))
+
+    return heard
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,9 @@ async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
     imports = Imports(registry=registry, state=state, clock=clock, folder=tmp_path / "imports")
     deeds: list[str] = []
 
-    def allow(action: str) -> Any:
+    def allow(action: str, use: str | None) -> Any:
+        del use
+
         async def person(request: Request) -> Person:
             scope = request.headers["x-scope"]
             if action != "read_points" and scope == "reader":
@@ -113,7 +115,7 @@ async def city(state: Database, tmp_path: Path) -> AsyncIterator[City]:
     drifts = Drifts(
         state=state, clock=clock, seal=Seal([bytes(32)]), admission=registry.admission, announce=lambda fact: None
     )
-    guard = Guard(allow=allow, shared=allow, use=lambda person, kind, n: None, deed=deed, exported=exported)
+    guard = Guard(allow=allow, shared=allow, deed=deed, exported=exported)
     history = StateHistory(series=Silent(), live=registry.live, clock=clock, device_of=registry.device_of)  # type: ignore[arg-type]
     app.include_router(router(registry, imports, history, guard, drifts=drifts))
 
@@ -462,6 +464,89 @@ async def test_faults_are_listed_and_findings_follow(city: City) -> None:
     found = await city.ask("GET", "/findings?rule=DQ03")
     assert len(found["items"]) == 2
     assert (await city.ask("GET", "/imports"))["items"][0]["skipped"] == 1
+
+
+async def test_findings_say_which_field_is_at_fault_and_are_counted_by_rule(city: City) -> None:
+    east = await city.registry.add_organisation(name="东区", kind=OrgKind.DISTRICT)
+    one, two, *_ = await fill(city, 3)
+    changes = {"police_unit": "120000000000", "organisation": east.id, "code": two["code"]}
+    edit = {"version": one["version"], "changes": changes, "reason": "核对"}
+    await city.ask("PATCH", f"/points/{one['id']}", json=edit)
+    found = await city.ask("GET", f"/findings?point={one['id']}&rule=DQ11,DQ03")
+    by_rule = {item["rule"]: item for item in found["items"]}
+    assert [fault["field"] for fault in by_rule["DQ11"]["faults"]] == ["police_unit"]
+    assert by_rule["DQ11"]["faults"][0]["message"] in by_rule["DQ11"]["message"]
+    assert by_rule["DQ11"]["hint"]
+    assert by_rule["DQ11"]["organisation"] == {"id": east.id, "name": "东区"}
+    assert by_rule["DQ11"]["twins"] == []
+    assert [twin["id"] for twin in by_rule["DQ03"]["twins"]] == [one["id"], two["id"]], "itself first"
+    assert [item["point"] for item in (await city.ask("GET", "/findings?rule=DQ11&severity=error"))["items"]] == []
+    below = await city.ask("GET", f"/findings/counts?organisation={east.id}")
+    counted = {rule["rule"]: rule["open"] for rule in below["rules"]}
+    assert (counted["DQ11"], counted["DQ03"], counted["DQ09"], below["points"], below["faulty"]) == (1, 1, 0, 1, 1)
+    assert (await city.ask("GET", "/findings/counts"))["faulty"] == 2, "its twin is faulty as well"
+    assert below["surveyed_at"] is None
+    await city.registry.reviews.survey_all()
+    assert (await city.ask("GET", "/findings/counts"))["surveyed_at"] is not None
+    mended = {"version": one["version"] + 1, "changes": {"police_unit": "990101000000", "code": one["code"]}}
+    await city.ask("PATCH", f"/points/{one['id']}", json=mended)
+    assert (await city.ask("GET", f"/findings?point={one['id']}&rule=DQ11,DQ03"))["items"] == []
+    settled = (await city.ask("GET", f"/findings?point={one['id']}&rule=DQ11&state=settled"))["items"]
+    assert [(item["faults"], item["settled_by"]) for item in settled] == [([], "registry")]
+
+
+async def test_findings_are_narrowed_by_division(city: City) -> None:
+    one, two, *_ = await fill(city, 3)
+    for point, division in ((one, "990101"), (two, "120102")):
+        edit = {"version": point["version"], "changes": {"division": division, "ipv4": "127.0.0.1"}}
+        await city.ask("PATCH", f"/points/{point['id']}", json=edit)
+    found = await city.ask("GET", "/findings?rule=DQ10&division=120100")
+    assert {item["point"] for item in found["items"]} == {two["id"]}
+    counts = await city.ask("GET", "/findings/counts?division=120000")
+    assert (counts["points"], counts["faulty"]) == (1, 1)
+    await city.ask("GET", "/findings?division=%F0%9F%98%80", 422)
+
+
+async def test_versions_tell_who_changed_what_with_names(city: City) -> None:
+    east = await city.registry.add_organisation(name="东区", kind=OrgKind.DISTRICT)
+    one, *_ = await fill(city, 1)
+    changes = {"paid": east.id, "may_see": east.id, "address": "新址"}
+    edit = {"version": one["version"], "changes": changes, "reason": "迁移"}
+    await city.ask("PATCH", f"/points/{one['id']}", json=edit)
+    [version] = (await city.ask("GET", f"/points/{one['id']}/versions?limit=1"))["items"]
+    assert (version["by"], version["reason"], version["version"]) == ("u.one", "迁移", one["version"] + 1)
+    assert version["changes"]["paid"][1] == version["changes"]["may_see"][1] == "东区"
+    assert version["changes"]["address"] == [one["address"], "新址"]
+    await city.ask("PATCH", f"/points/{one['id']}", 409, json=edit)
+
+
+async def test_every_field_of_the_file_says_how_it_is_filled_in(city: City) -> None:
+    fields = {field["key"]: field for field in (await city.ask("GET", "/file-fields"))["items"]}
+    light = fields["fill_light"]
+    assert (light["a"], light["b"], light["form"]) == ("补光属性", "SupplyLightType", "choice")
+    assert [choice["value"] for choice in light["choices"] if not choice["a"]] == ["4"], "laser is of 2022"
+    assert fields["police_unit"]["b"] is None
+    one, *_ = await fill(city, 1)
+    told = {field["key"] for field in (await city.ask("GET", f"/points/{one['id']}"))["file"]}
+    assert told <= set(fields)
+
+
+async def test_organisations_are_renamed_in_place(city: City) -> None:
+    east = await city.ask("POST", "/organisations", 201, json={"name": "东区", "kind": "district"})
+    inner = {"name": "东门所", "kind": "police_station", "parent": east["id"], "police_code": "990101010000"}
+    station = await city.ask("POST", "/organisations", 201, json=inner)
+    changed = await city.ask("PATCH", f"/organisations/{east['id']}", json={"name": "新东区", "division": "990101"})
+    assert (changed["name"], changed["kind"], changed["children_count"]) == ("新东区", "district", 1)
+    assert changed["division"] == {"code": "990101", "name": "990101"}
+    told = await city.ask("GET", f"/organisations/{station['id']}")
+    assert [one["name"] for one in told["path"]] == ["安澜市", "新东区", "东门所"]
+    assert told["police_code"] == "990101010000"
+    emptied = await city.ask("PATCH", f"/organisations/{station['id']}", json={"police_code": None})
+    assert (emptied["police_code"], emptied["name"]) == (None, "东门所")
+    await city.ask("PATCH", f"/organisations/{east['id']}", 422, json={"name": " "})
+    await city.ask("PATCH", "/organisations/city", 409, json={"name": "别的市"})
+    city.scope = f"/{east['id']}/"
+    await city.ask("PATCH", "/organisations/city", 404, json={"name": "别的市"})
 
 
 async def test_who_has_no_scope_sees_nothing_on_any_route(city: City) -> None:

@@ -270,6 +270,10 @@ async def test_g20_a_contractor_is_accompanied_and_all_they_ask_for_is_written(
             await governance.change_user(admin, operator.user_id, UserChange(escort=officer.user_id))
         with pytest.raises(NotFound):
             await governance.change_user(admin, made.id, UserChange(escort="nobody"))
+        with pytest.raises(Invalid, match="person of the house"):  # as an operator still, and a contractor with it
+            await governance.change_user(
+                admin, operator.user_id, UserChange(role=Role.CONTRACTOR, ends_at=end, escort=operator.user_id)
+            )
         named = await governance.change_user(admin, made.id, UserChange(escort=officer.user_id))
         assert named.escort == officer.user_id
         assert await asks("/things?n=2") == (403, "who accompanies you is not signed in")
@@ -277,6 +281,13 @@ async def test_g20_a_contractor_is_accompanied_and_all_they_ask_for_is_written(
         assert (await asks("/things?n=3"))[0] == 200
         await clock.advance(16 * 60)
         assert await asks("/things?n=4") == (403, "who accompanies you is not signed in")
+        ended = asyncio.Event()
+        contractor = await governance.actor(token)
+        async with governance.while_open(contractor, ended.set):
+            await governance.check_connections()
+            assert ended.is_set(), "what is open ends when they are alone"
+        plain = await governance.change_user(admin, made.id, UserChange(role=Role.OPERATOR))
+        assert plain.escort == "", "nobody else is accompanied"
     rows = [row for row in await rows_of(governance) if row.kind == "escorted"]
     alone = "nobody is there"
     assert [(row.user, row.action, row.detail[-1], row.outcome) for row in rows] == [

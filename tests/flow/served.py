@@ -1,7 +1,8 @@
-"""A platform as a process of its own, for tests: `python -m tests.flow.served settings.toml`.
+"""A platform as a process of its own, for tests: `python -m tests.flow.served settings.toml [furnished]`.
 
 Everything is the real thing (`anwang.app.build.serve`); only the first account and organisation, which a person would
-make, are made here. When it serves, it prints one line of JSON with its addresses. Beside it: the tests' side of it.
+make, are made here; and, where it is said, all that `tests.furnished` has. When it serves,
+it prints one line of JSON with its addresses. Beside it: the tests' side of it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 
 
-async def main(config: Path) -> None:
+async def main(config: Path, *, is_furnished: bool = False) -> None:
     from anwang.app.build import Platform, serve
     from anwang.governance import CITY, NewUser, Role
     from anwang.registry import OrgKind
@@ -55,6 +56,14 @@ async def main(config: Path) -> None:
             "organisation": list(platform.registry.all_organisations)[-1],
             "children": [child.pid for child in platform.children],
         }
+        if is_furnished:
+            from tests.furnished import NORTH, SOUTH, furnished
+            from tests.governed import cheap
+
+            platform.governance._passwords = cheap()
+            city = await furnished(platform)
+            told |= {"north": city.ids[NORTH], "south": city.ids[SOUTH], "telling": city.telling(SOUTH)}
+            await city.close()
         print(json.dumps(told), flush=True)
 
     await serve(settings.load(config), config=config, opened=opened)
@@ -69,21 +78,22 @@ class Served:
         self.sip_port: int = told["sip_port"]
         self.organisation: str = told["organisation"]
         self.children: list[int] = told["children"]
+        self.told = told
         self.data = data
         self.admin = self.sign_in(ADMIN)
         self.operator = self.sign_in(OPERATOR)
         self.security, self.audit = self.sign_in(SECURITY), self.sign_in(AUDIT)
         self.post("/purposes", PURPOSE, by="operator")
 
-    def sign_in(self, name: str = OPERATOR) -> httpx.Client:
+    def sign_in(self, name: str = OPERATOR, password: str = PASSWORD) -> httpx.Client:
         """Another session."""
         client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
-        client.headers["authorization"] = f"Bearer {self._token(client, name)}"
+        client.headers["authorization"] = f"Bearer {self._token(client, name, password)}"
         return client
 
     @staticmethod
-    def _token(client: httpx.Client, name: str) -> str:
-        answer = client.post("/api/v1/session", json={"username": name, "password": PASSWORD})
+    def _token(client: httpx.Client, name: str, password: str) -> str:
+        answer = client.post("/api/v1/session", json={"username": name, "password": password})
         assert answer.status_code == 201, answer.text
         client.cookies.clear()
         return str(answer.json()["token"])
@@ -193,12 +203,12 @@ def write_config(folder: Path, **changes: dict[str, object]) -> Path:
     return path
 
 
-def start(folder: Path, config: Path) -> Served:
-    """Start the process and wait until it serves; its log is in folder/log."""
+def start(folder: Path, config: Path, *more: str) -> Served:
+    """Start the process and wait until it serves; its log is in folder/log. more: see above."""
     environment = {**os.environ, "ANWANG_GB28181_PASSWORD": DOOR_KEY}
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.flow.served", str(config)],
+            [sys.executable, "-m", "tests.flow.served", str(config), *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environment,
         )  # fmt: skip
     assert process.stdout is not None
@@ -209,9 +219,9 @@ def start(folder: Path, config: Path) -> Served:
 
 
 @contextmanager
-def serving(folder: Path, **changes: dict[str, object]) -> Iterator[Served]:
+def serving(folder: Path, *more: str, **changes: dict[str, object]) -> Iterator[Served]:
     """A platform while the context lasts."""
-    served = start(folder, write_config(folder, **changes))
+    served = start(folder, write_config(folder, **changes), *more)
     try:
         yield served
     finally:
@@ -224,4 +234,4 @@ if __name__ == "__main__":
     from anwang.runtime import logs
 
     logs.configure(level="INFO", as_json=True)
-    uvloop.run(main(Path(sys.argv[1])))
+    uvloop.run(main(Path(sys.argv[1]), is_furnished="furnished" in sys.argv[2:]))

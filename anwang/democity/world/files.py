@@ -59,6 +59,7 @@ POINT_COLUMNS = (
     "父设备编码",
     "通道编码",
     "移动采集设备类型",
+    "基层组织编码",
 )
 ORGANISATION_COLUMNS = ("名称", "类型", "上级", "行政区域", "公安机关代码", "国标编码", "部门", "联系电话", "本地编号")
 # 监控方位: 1 east, 2 west, 3 south, 4 north, 5 south-east, 6 north-east, 7 south-west, 8 north-west, 9 all round
@@ -189,6 +190,7 @@ def _point(point: Point, organisation: str) -> tuple[object, ...]:
         point.device,
         point.channel,
         point.mobile,
+        "000000",
     )
 
 

@@ -15,6 +15,8 @@ MOST_BUCKETS = 50_000
 PROVEN = 8
 """Requests that a device may have cost its address until it is registered: keep-alives that we no longer knew, both
 its REGISTERs, and all of them twice where messages get lost."""
+PROVEN_S = 10.0
+KNOWN = 10
 TELL_S = 1.0
 """One in so long is told that it asks too much; the others are dropped, for answers to a flood are one."""
 
@@ -36,14 +38,18 @@ class Floods:
         self._per_second = per_second
         self._burst = burst
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._proven: OrderedDict[str, float] = OrderedDict()
         self.refused = 0
         """Requests that were too many."""
 
-    def takes(self, sender: str, now_s: float) -> bool:
-        """Whether one more request of a sender is heard."""
+    def takes(self, sender: str, now_s: float, *, is_known: bool = False) -> bool:
+        """Whether one more request of a sender is heard. is_known: it is registered, and may ask ten times as much:
+        a platform below us tells of each of its channels in a message.
+        """
+        cost = 1.0 / KNOWN if is_known else 1.0
         bucket = self._buckets.get(sender)
         if bucket is None:
-            self._buckets[sender] = _Bucket(1.0, now_s)
+            self._buckets[sender] = _Bucket(cost, now_s)
             if len(self._buckets) > MOST_BUCKETS:
                 self._buckets.popitem(last=False)
             return True
@@ -54,11 +60,17 @@ class Floods:
             bucket.level = level
             self.refused += 1
             return False
-        bucket.level = level + 1.0 if level > 0.0 else 1.0
+        bucket.level = level + cost if level > 0.0 else cost
         return True
 
-    def proven(self, sender: str) -> None:
-        """A device that this address was charged for has registered."""
+    def proven(self, sender: str, device: str, now_s: float) -> None:
+        """A device that this address was charged for has registered. Once in a while: it may do nothing else."""
+        if now_s - self._proven.get(device, float("-inf")) < PROVEN_S:
+            return
+        self._proven[device] = now_s
+        self._proven.move_to_end(device)
+        if len(self._proven) > MOST_BUCKETS:
+            self._proven.popitem(last=False)
         if (bucket := self._buckets.get(sender)) is not None:
             bucket.level = max(0.0, bucket.level - PROVEN)
 

@@ -28,6 +28,7 @@ KEEPALIVE_SECONDS = 15.0
 MOST_WATCHED = 30
 """Devices whose messages one session may watch at once."""
 Manager = Annotated[Actor, allow(Action.ADOPT)]
+Taker = Annotated[Actor, allow(Action.ADOPT, use=None)]
 
 
 class RefusalDto(Shape):
@@ -107,9 +108,7 @@ def build_router(
         )
 
     @router.get("/devices/{device_id}/messages.pcap", response_class=Response)
-    async def export_messages(
-        actor: Manager, device_id: str, q: Annotated[str, Query(max_length=200)] = ""
-    ) -> Response:
+    async def export_messages(actor: Taker, device_id: str, q: Annotated[str, Query(max_length=200)] = "") -> Response:
         """The kept messages as a capture file."""
         found = await device_of(actor, device_id)
         await governance.note_export(actor, Action.ADOPT, f"messages of device {found.device_id}")

@@ -377,7 +377,7 @@ class Gb28181Gateway:
         if beat is not None:
             session = self.sessions.by_code.get(beat[0])
             if session is not None and session.peer == peer:
-                if now - session.heard_s < QUICK_SECONDS and not self.floods.takes(beat[0], now):
+                if now - session.heard_s < QUICK_SECONDS and not self.floods.takes(beat[0], now, is_known=True):
                     self._too_many(data, peer, beat[0], now, is_known=True)
                     return
                 self.fast += 1
@@ -389,15 +389,16 @@ class Gb28181Gateway:
                 return
         device = self.line.device_of(data)
         is_known = self._is_known(device, peer)
-        if not self.floods.takes(device if device is not None and is_known else peer[1], now):
+        sender = device if device is not None and is_known else peer[1]
+        if not self.floods.takes(sender, now, is_known=is_known):
             self._too_many(data, peer, device or "", now, is_known=is_known)
         elif not is_register:
             self.line.receive(data, peer, now, device)
         else:
             if not (self._logged_in(data, peer, now) or self._registered_fast(data, peer)):
                 self.line.receive(data, peer, now, device)
-            if not is_known and self._is_known(device, peer):
-                self.floods.proven(peer[1])
+            if device is not None and not is_known and self._is_known(device, peer):
+                self.floods.proven(peer[1], device, now)
 
     def _is_known(self, device: str | None, peer: Peer) -> bool:
         """Whether a device is registered from there."""

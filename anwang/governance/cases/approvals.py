@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from anwang.governance import store as accounts
 from anwang.governance.actions import Action
@@ -211,13 +211,28 @@ class Approvals:
         async with self.state.read() as tx:
             found = await store.usable(tx, actor.user_id, asked_as(action), now)
         asked = frozenset(objects)
-        fit = (each for each in found if each.covers(action, asked, span, purpose=actor.purpose, now=now))
+        is_aged = action in AGED and self.customs.is_aged(span, now)
+        fit = (
+            each
+            for each in found
+            if each.covers(action, asked, span, purpose=actor.purpose, now=now) and (each.is_aged or not is_aged)
+        )
         return next(fit, None)
 
-    async def count_use(self, approval: Approval) -> None:
-        """A look was opened with it."""
+    async def was_refused(
+        self, user_id: UserId, action: Action, object_id: str, span: Span, *, since: datetime
+    ) -> bool:
+        """Whether somebody refused afterwards what that person did in urgency since a moment."""
+        async with self.state.read() as tx:
+            found = await store.refused(tx, user_id, action, since)
+        return any(
+            object_id in each.objects and each.span.start < span.end and span.start < each.span.end for each in found
+        )
+
+    async def count_use(self, approval: Approval) -> bool:
+        """A look was opened with it. Whether it may be used still: a refusal may have come in between."""
         async with self.state.begin() as tx:
-            await store.count_use(tx, approval.id)
+            return await store.count_use(tx, approval.id)
 
     async def lapse(self) -> int:
         """End what has run out of time; suspend whose urgent looks nobody made good. How many ended."""

@@ -272,9 +272,23 @@ async def count_approvals(tx: Tx, *, seen_by: Scope, span: Span) -> dict[tuple[s
     }
 
 
-async def count_use(tx: Tx, approval_id: str) -> None:
-    """One more look was opened with it."""
-    await tx.execute(update(approvals).where(approvals.c.id == approval_id).values(uses=approvals.c.uses + 1))
+async def refused(tx: Tx, user_id: str, action: Action, since: datetime) -> list[Approval]:
+    """What a person asked for in urgency, and somebody refused since that moment."""
+    found = _with_purpose().where(
+        approvals.c.user_id == user_id,
+        approvals.c.action == action.value,
+        approvals.c.is_urgent,
+        approvals.c.state == ApprovalState.REFUSED.value,
+        approvals.c.decided_at >= since,
+    )
+    return [_approval(row) for row in await tx.execute(found)]
+
+
+async def count_use(tx: Tx, approval_id: str) -> bool:
+    """One more look was opened with it; False where it may not be used any more."""
+    usable = approvals.c.state.in_([state.value for state in USABLE])
+    counted = update(approvals).where(approvals.c.id == approval_id, usable).values(uses=approvals.c.uses + 1)
+    return (await tx.execute(counted)).rowcount == 1
 
 
 async def lapsed(tx: Tx, states: Collection[ApprovalState], now: datetime, limit: int) -> list[Approval]:

@@ -161,9 +161,10 @@ PULL_HEADER = "x-anwang-look"
 class Allowed:
     """What `allow` puts on a route; the test of all routes looks for `governed_by`."""
 
-    def __init__(self, action: Action, shared: Shared | None = None) -> None:
+    def __init__(self, action: Action, shared: Shared | None, use: str | None) -> None:
         self.action = action
         self.shared = shared
+        self.use = use
         self.governed_by = f"allow {action.value}" + (f", shared as {shared}" if shared else "")
 
     async def __call__(self, connection: HTTPConnection) -> Actor:
@@ -171,10 +172,12 @@ class Allowed:
         actor = await current_actor(connection)
         if actor.is_partner:
             await self._check_partner(connection, actor)
-        scope_of(actor, self.action)
+        scope = scope_of(actor, self.action)
         if actor.role is Role.CONTRACTOR and self.action is not Action.OWN_ACCOUNT:
             asked = f"{connection.scope.get('method', 'WEBSOCKET')} {connection.url.path}?{connection.url.query}"
             await governance_of(connection).accompany(actor, self.action, asked.rstrip("?"))
+        if self.use is not None and connection.scope.get("method") == "GET" and not actor.is_partner:
+            governance_of(connection).count_use(actor, self.use or _first_word(connection), scope)
         return replace(actor, looks=True) if self.action in SIGHT else actor
 
     async def _check_partner(self, connection: HTTPConnection, actor: Actor) -> None:
@@ -204,11 +207,20 @@ class Public:
         """Nobody is asked."""
 
 
-def allow(action: Action, *, shared: Shared | None = None) -> Any:
+def _first_word(connection: HTTPConnection) -> str:
+    """Of the path, behind the version: it never is a parameter."""
+    words = connection.url.path.split("/", 4)
+    return words[3] if len(words) > 3 else words[-1]
+
+
+def allow(action: Action, *, shared: Shared | None = None, use: str | None = "") -> Any:
     """Dependency of a route: yields the Actor if the role may do it at all. Objects are decided by `require`. shared:
     whether other departments' programs may ask it, too.
+
+    use: as what a GET counts in the ledger (design law 7); "": the first word of its path. None: it does not, because
+    it opens a look, writes a row or counts by itself, or says nothing but of the own account.
     """
-    return Depends(Allowed(action, shared))
+    return Depends(Allowed(action, shared, use))
 
 
 def public(reason: str) -> Any:
@@ -558,7 +570,8 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 # --- routes ------------------------------------------------------------------------------------------------------
 
 router = APIRouter(prefix="/api/v1", tags=["governance"])
-Own = Annotated[Actor, allow(Action.OWN_ACCOUNT)]
+Own = Annotated[Actor, allow(Action.OWN_ACCOUNT, use=None)]
+OwnOrManaged = Annotated[Actor, allow(Action.OWN_ACCOUNT)]
 UserAdmin = Annotated[Actor, allow(Action.MANAGE_USERS)]
 Service = Annotated[Governance, Depends(governance_of)]
 
@@ -577,7 +590,7 @@ async def sign_in(connection: HTTPConnection, governance: Service, body: SignInD
 
 @router.get("/session")
 async def read_session(
-    actor: Annotated[Actor, allow(Action.OWN_ACCOUNT, shared=Shared.PIECE)], governance: Service
+    actor: Annotated[Actor, allow(Action.OWN_ACCOUNT, shared=Shared.PIECE, use=None)], governance: Service
 ) -> CurrentSessionDto:
     """Who is signed in and what they may do."""
     rules = governance.settings.governance
@@ -642,7 +655,7 @@ async def remove_second_factor(actor: Own, governance: Service, body: CodeDto) -
 
 @router.get("/sessions")
 async def list_sessions(
-    actor: Own, governance: Service, user: str | None = None, cursor: Cursor = "", limit: Limit = 50
+    actor: OwnOrManaged, governance: Service, user: str | None = None, cursor: Cursor = "", limit: Limit = 50
 ) -> SessionsDto:
     """Open sessions and tokens: one's own; of `user`, or of everybody with `user=all`, for administrators."""
     user_id = None if user == "all" else UserId(user or actor.user_id)
@@ -791,7 +804,7 @@ async def set_up(connection: HTTPConnection, governance: Service, token: str, bo
 
 @router.get("/ledger")
 async def read_ledger(
-    actor: Annotated[Actor, allow(Action.READ_LEDGER)],
+    actor: Annotated[Actor, allow(Action.READ_LEDGER, use=None)],
     governance: Service,
     kind: Annotated[str, Query(max_length=40)] = "",
     who: Annotated[str, Query(alias="actor", max_length=100, description="id or user name")] = "",
@@ -884,7 +897,7 @@ def user_dto(each: User) -> UserDto:
 
 @router.get("/oversight")
 async def read_oversight(
-    actor: Annotated[Actor, allow(Action.READ_LEDGER)],
+    actor: Annotated[Actor, allow(Action.READ_LEDGER, use=None)],
     governance: Service,
     month: Annotated[str, Query(max_length=10, description="a civil month (Asia/Shanghai) such as 2026-11")],
     publishable: Annotated[bool, Query(description="without units, and without numbers below ten")] = False,

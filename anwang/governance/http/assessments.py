@@ -20,6 +20,7 @@ from anwang.governance.model import Actor
 from anwang.kernel.ids import OrgId
 
 Approver = Annotated[Actor, allow(Action.APPROVE)]
+Taker = Annotated[Actor, allow(Action.READ_DUTIES, use=None)]
 
 
 class NewAssessmentDto(Shape):
@@ -201,7 +202,7 @@ def _add_page(router: APIRouter, assessed: Assessed) -> None:
 
     @router.get("/assessments/{assessment_id}/assessment.html", response_class=Response)
     async def print_assessment(
-        actor: Reader, assessment_id: str, language: PageLanguage = PageLanguage.CHINESE
+        actor: Taker, assessment_id: str, language: PageLanguage = PageLanguage.CHINESE
     ) -> Response:
         """A page to print."""
         found = await assessments.one(actor, assessment_id)

@@ -22,6 +22,7 @@ from anwang.kernel.ids import OrgId
 from anwang.kernel.times import Span, to_micros
 
 Reader = Annotated[Actor, allow(Action.READ_BREACHES)]
+Taker = Annotated[Actor, allow(Action.READ_BREACHES, use=None)]
 Keeper = Annotated[Actor, allow(Action.MANAGE_BREACHES)]
 
 
@@ -254,7 +255,7 @@ def _add_records(router: APIRouter, breaches: Breaches) -> None:
 def _add_notices(router: APIRouter, kept: Kept) -> None:
     @router.get("/breaches/{breach_id}/{to}-notice.{kind}", response_class=Response)
     async def draft_notice(
-        actor: Reader, breach_id: str, to: NoticeTo, kind: NoticeKind, language: NoticeLanguage = NoticeLanguage.CHINESE
+        actor: Taker, breach_id: str, to: NoticeTo, kind: NoticeKind, language: NoticeLanguage = NoticeLanguage.CHINESE
     ) -> Response:
         """A draft of the notice to the authority or to the people concerned (PIPL article 57)."""
         found = await kept.breaches.one(actor, breach_id)

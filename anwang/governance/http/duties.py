@@ -173,6 +173,7 @@ class ReceiptDto(Shape):
 
 
 Reader = Annotated[Actor, allow(Action.READ_DUTIES)]
+Taker = Annotated[Actor, allow(Action.READ_DUTIES, use=None)]
 Keeper = Annotated[Actor, allow(Action.MANAGE_DUTIES)]
 
 
@@ -274,7 +275,7 @@ def _add_forms(router: APIRouter, register: Register) -> None:
         return FormDto.of(await duties.file(actor, form_id, receipt_no=body.receipt_no, filed_on=body.filed_on))
 
     @router.get("/filing-forms/{form_id}/form.{kind}", response_class=Response)
-    async def download_form(actor: Reader, form_id: str, kind: FormKind) -> Response:
+    async def download_form(actor: Taker, form_id: str, kind: FormKind) -> Response:
         """The form as a file, or as a page to print."""
         form, spots = await duties.form(actor, form_id)
         await register.exported(actor, Action.READ_DUTIES, f"filing form {form.id}.{kind}")

@@ -14,7 +14,7 @@ from anwang.governance.model import Actor
 from anwang.governance.oversight.model import Anomaly, AnomalyRule, AnomalyState
 from anwang.governance.oversight.service import Anomalies
 
-Reader = Annotated[Actor, allow(Action.READ_LEDGER)]
+Reader = Annotated[Actor, allow(Action.READ_LEDGER, use=None)]
 Settler = Annotated[Actor, allow(Action.SETTLE_ANOMALIES)]
 
 

@@ -194,7 +194,6 @@ def _add_register(router: APIRouter, requests: Requests) -> None:
     @router.get("/requests")
     async def list_requests(
         actor: Reader,
-        governance: Service,
         kind: RequestKind | None = None,
         state: Annotated[list[RequestState] | None, Query()] = None,
         overdue: Annotated[bool, Query(description="only what is overdue")] = False,
@@ -202,7 +201,6 @@ def _add_register(router: APIRouter, requests: Requests) -> None:
         limit: Limit = 50,
     ) -> RequestsDto:
         """Requests and complaints, without who asked."""
-        governance.count_use(actor, "requests", governance.scope(actor, Action.READ_REQUESTS))
         page = await requests.page(actor, kind=kind, states=state or [], is_overdue=overdue, cursor=cursor, limit=limit)
         return RequestsDto(items=[_dto(requests, actor, each) for each in page.items], next=page.next)
 
@@ -212,7 +210,7 @@ def _add_register(router: APIRouter, requests: Requests) -> None:
         return _dto(requests, actor, await requests.one(actor, request_id))
 
     @router.get("/requests/{request_id}/asker")
-    async def read_asker(actor: Handler, request_id: str) -> AskerDto:
+    async def read_asker(actor: Annotated[Actor, allow(Action.HANDLE_REQUESTS, use=None)], request_id: str) -> AskerDto:
         """Who asked, for the handler; the ledger says that it was shown."""
         found = await requests.asker(actor, request_id)
         return AskerDto(name=found.name, contact=found.contact)

@@ -23,6 +23,7 @@ from anwang.kernel.ids import PointId
 from anwang.kernel.times import Span, to_micros
 
 Reader = Annotated[Actor, allow(Action.READ_DUTIES)]
+ReadsReports = Annotated[Actor, allow(Action.READ_DUTIES, use="retention reports")]
 Deletes = Annotated[Actor, allow(Action.DELETE)]
 Governed = Annotated[Governance, Depends(governance_of)]
 
@@ -186,7 +187,6 @@ def _add_deletions(router: APIRouter, engine: Engine) -> None:
     @router.get("/deletions")
     async def list_deletions(
         actor: Reader,
-        governance: Governed,
         by_hand: Annotated[bool, Query(description="only what persons deleted before its time")] = False,
         since: Annotated[AwareDatetime | None, Query(description="deleted at or after")] = None,
         until: Annotated[AwareDatetime | None, Query(description="deleted before")] = None,
@@ -194,32 +194,27 @@ def _add_deletions(router: APIRouter, engine: Engine) -> None:
         limit: Limit = 50,
     ) -> ProofsDto:
         """The proofs of deletions, latest first."""
-        governance.count_use(actor, "deletions", governance.scope(actor, Action.READ_DUTIES))
         page = await engine.retention.proofs(actor, by_hand=by_hand, span=(since, until), cursor=cursor, limit=limit)
         return ProofsDto(items=[_proof(one) for one in page.items], next=page.next)
 
     @router.get("/deletions/{deletion_id}")
-    async def read_deletion(actor: Reader, governance: Governed, deletion_id: str) -> WholeProofDto:
+    async def read_deletion(actor: Reader, deletion_id: str) -> WholeProofDto:
         """A proof with every object."""
         one = await engine.retention.proof(actor, deletion_id)
-        governance.count_use(actor, "deletions", governance.scope(actor, Action.READ_DUTIES))
         gone = [GoneDto(id=each.id, bytes=each.bytes, sha256=each.sha256) for each in one.objects]
         return WholeProofDto(**_proof(one).model_dump(), objects=gone)
 
 
 def _add_reports(router: APIRouter, engine: Engine) -> None:
     @router.get("/retention/reports")
-    async def list_reports(
-        actor: Reader, governance: Governed, cursor: Cursor = "", limit: Limit = 50
-    ) -> RetentionReportsDto:
+    async def list_reports(actor: ReadsReports, cursor: Cursor = "", limit: Limit = 50) -> RetentionReportsDto:
         """The daily reports, latest first."""
-        governance.count_use(actor, "retention reports", governance.scope(actor, Action.READ_DUTIES))
         page = await engine.reports.page(actor, cursor=cursor, limit=limit)
         return RetentionReportsDto(items=[_report(one) for one in page.items], next=page.next)
 
     @router.get("/retention/reports/{day}")
     async def list_findings(
-        actor: Reader,
+        actor: ReadsReports,
         day: date,
         kind: Annotated[FindingKind | None, Query(description="only of this kind")] = None,
         cursor: Cursor = "",

@@ -182,7 +182,6 @@ def build_router(owned: Owned) -> APIRouter:
         known = await owned([asked])
         if asked not in known:
             raise no_object()
-        governance.count_use(actor, "rights", actor.scope)
         one = known[asked]
         found = await governance.rights.explain(actor, UserId(user or actor.user_id), one)
         return RightsDto(

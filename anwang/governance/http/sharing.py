@@ -25,7 +25,7 @@ from anwang.kernel.ids import OrgId, UserId
 from anwang.kernel.times import BEIJING, civil_day, from_micros
 
 PULLS = ("时间", "编号", "账号", "接收方", "终端", "操作", "点位", "协议编号", "请求")
-Auditor = Annotated[Actor, allow(Action.READ_LEDGER)]
+Auditor = Annotated[Actor, allow(Action.READ_LEDGER, use=None)]
 
 
 class NewAgreementDto(Shape):

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     delete,
     func,
     insert,
@@ -327,12 +328,16 @@ async def counts(tx: Tx, days: Sequence[date], *, seen_by: Scope) -> dict[date, 
 
 
 async def breaches(tx: Tx, first: date, end: date, *, seen_by: Scope) -> dict[tuple[str, ...], int]:
-    """Of the reports of days in [first, end): of how many points, by kind, something was kept wrongly; those that are
-    wrong on several days count once.
+    """Of the reports of days in [first, end): of how many points, by kind, something was kept wrongly, those that are
+    wrong on several days once; what belongs to no point counts by itself.
     """
     wrong = [kind.value for kind in (FindingKind.LATE, FindingKind.SHORT, FindingKind.EARLY)]
     each = (
-        select(findings.c.kind, findings.c.keeper, findings.c.point_id)
+        select(
+            findings.c.kind,
+            findings.c.keeper,
+            case((findings.c.point_id == "", findings.c.id), else_=findings.c.point_id).label("subject"),
+        )
         .where(
             findings.c.day >= first.isoformat(),
             findings.c.day < end.isoformat(),

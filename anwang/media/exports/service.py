@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from anwang.governance import Action, Actor, Page, Scope, above
-from anwang.kernel.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
-from anwang.kernel.ids import PointId, uuid7
+from anwang.kernel.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
+from anwang.kernel.ids import PointId, UserId, uuid7
 from anwang.kernel.times import Span
 from anwang.media.exports import store
 from anwang.media.exports.jobs import Making
@@ -48,6 +49,11 @@ class Governs(Protocol):
 
     async def note_deed(self, actor: Actor | None, action: Action, objects: Sequence[str], detail: str) -> None:
         """Write what someone changes, before it takes effect. Raises Unavailable."""
+
+    async def was_refused(
+        self, user_id: UserId, action: Action, object_id: str, span: Span, *, since: datetime
+    ) -> bool:
+        """Whether somebody refused afterwards what that person did in urgency since a moment."""
 
     async def note_handed(
         self,
@@ -172,6 +178,10 @@ class Exports:
         decide = self.looks.still if found.user_id == actor.user_id else self.looks.foresee
         for item in found.items:
             await decide(actor, Action.EXPORT, item.point, item.span)
+            if await self.governs.was_refused(
+                found.user_id, Action.EXPORT, item.point, item.span, since=found.created_at
+            ):
+                raise Denied("a second person has refused this export afterwards", "it cannot be fetched any more")
         return found
 
     async def note(self, actor: Actor, one: Export, start: int, end: int) -> None:

@@ -33,7 +33,7 @@ from anwang.kernel.times import BEIJING, Span, parse_rfc3339, rfc3339, to_micros
 from anwang.media.door import LARGEST_BYTES, UploadDoor
 from anwang.media.export import file_name
 from anwang.media.http.asked import hang_up, seen, viewing
-from anwang.media.http.live import picture_headers, rank_of
+from anwang.media.http.live import ReadsHead, picture_headers, rank_of
 from anwang.media.live import Streams
 from anwang.media.looks import WhereIs
 from anwang.media.past import DeviceClip, DevicePlayback, Wanted
@@ -201,7 +201,7 @@ def _said(start: datetime, end: datetime, more: str = "") -> str:
 def _add_records(router: APIRouter, side: DeviceSide) -> None:
     @router.get("/points/{point_id}/device-records")
     async def device_records(
-        actor: Annotated[Actor, allow(Action.READ_TIMELINE)],
+        actor: Annotated[Actor, allow(Action.READ_TIMELINE, use=None)],
         point_id: str,
         start: From,
         to: To,
@@ -237,7 +237,7 @@ def _add_records(router: APIRouter, side: DeviceSide) -> None:
 
     @router.get("/points/{point_id}/device-clip.mp4", response_class=StreamingResponse)
     async def device_clip(
-        actor: Annotated[Actor, allow(Action.EXPORT)],
+        actor: Annotated[Actor, allow(Action.EXPORT, use=None)],
         point_id: str,
         start: From,
         to: To,
@@ -389,7 +389,7 @@ async def _play(
 
 def _add_heads(router: APIRouter, side: DeviceSide) -> None:
     @router.get("/points/{point_id}/ptz/cruise")
-    async def read_cruises(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str) -> CruisesDto:
+    async def read_cruises(actor: ReadsHead, point_id: str) -> CruisesDto:
         """The cruises of a head, asked of the device; before the edition of 2022 none can be listed."""
         point, _ = await _seen(side, actor, Action.PTZ, point_id)
         address = await side.address_of(point)
@@ -429,7 +429,7 @@ def _add_heads(router: APIRouter, side: DeviceSide) -> None:
             await note()
 
     @router.get("/points/{point_id}/ptz/home")
-    async def read_home(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str) -> HomeDto:
+    async def read_home(actor: ReadsHead, point_id: str) -> HomeDto:
         """The home position, asked of the device; set it with the acts home_on and home_off of `/ptz`."""
         point, _ = await _seen(side, actor, Action.PTZ, point_id)
         address = await side.address_of(point)

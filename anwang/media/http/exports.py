@@ -30,6 +30,7 @@ from anwang.media.http.streamed import Streamed, byte_range
 from anwang.media.masks.model import MOST_VERTICES, parse_polygon
 
 Exporter = Annotated[Actor, allow(Action.EXPORT)]
+Taker = Annotated[Actor, allow(Action.EXPORT, use=None)]
 Corner = Annotated[list[float], Field(min_length=2, max_length=2)]
 Moment = Annotated[str, Field(max_length=40, description="RFC 3339, with offset")]
 
@@ -151,7 +152,7 @@ def build_router(taking: Taking) -> APIRouter:
         return _dto(made, actor)
 
     @router.get("/exports")
-    async def list_exports(actor: Exporter, cursor: Cursor = "", limit: Limit = 50) -> ExportsDto:
+    async def list_exports(actor: Taker, cursor: Cursor = "", limit: Limit = 50) -> ExportsDto:
         """One's own exports and those of points that one may export, latest first."""
         page = await exports.page(actor, cursor=cursor, limit=limit)
         return ExportsDto(items=[_dto(one, actor) for one in page.items], next=page.next)
@@ -170,7 +171,7 @@ def build_router(taking: Taking) -> APIRouter:
     @router.get("/exports/{export_id}/package.zip", response_class=Response)
     async def take_package(
         request: Request,
-        actor: Exporter,
+        actor: Taker,
         export_id: str,
         range: Annotated[str, Header(max_length=200)] = "",
         if_range: Annotated[str, Header(max_length=200)] = "",

@@ -107,7 +107,6 @@ def build_router(kept: Kept) -> APIRouter:
     ) -> HoldsDto:
         """The holds of points that one may see."""
         wanted = (await seen(kept.where, governance, actor, Action.READ_TIMELINE, point))[0] if point else None
-        governance.count_use(actor, "holds", governance.scope(actor, Action.READ_TIMELINE))
         page = await kept.holds.page(actor, point=wanted, is_overdue=overdue, cursor=cursor, limit=limit)
         known = await kept.owned(list({one.point for one in page.items}))
         return HoldsDto(

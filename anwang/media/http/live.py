@@ -30,6 +30,8 @@ from anwang.runtime import logs
 from anwang.runtime.clock import Clock
 from anwang.wire.jpeg import with_comment
 
+ReadsHead = Annotated[Actor, allow(Action.PTZ, use="head")]
+
 log = logs.get(__name__)
 
 END_SECONDS = 2.0
@@ -131,7 +133,7 @@ def build_router(live: Live) -> APIRouter:
 
     @router.get("/points/{point_id}/snapshot", response_class=Response)
     async def take_snapshot(
-        actor: Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL)],
+        actor: Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL, use=None)],
         point_id: str,
         stream: Stream = Stream.SUB,
         width: Annotated[int, Query(ge=0, le=3840)] = 0,
@@ -180,7 +182,7 @@ def build_router(live: Live) -> APIRouter:
         )
 
     @router.get("/points/{point_id}/ptz")
-    async def read_head(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str) -> HeadDto:
+    async def read_head(actor: ReadsHead, point_id: str) -> HeadDto:
         """Who moves the head now, and whether one may take it over: a higher organisation's order goes first."""
         point, _ = await _allowed(live, actor, Action.PTZ, point_id)
         held = live.heads.holder(point)
@@ -192,7 +194,7 @@ def build_router(live: Live) -> APIRouter:
         return HeadDto(holder=told, may_take=mine or held.rank < rank_of(actor))
 
     @router.get("/points/{point_id}/presets")
-    async def read_presets(actor: Annotated[Actor, allow(Action.PTZ)], point_id: str) -> PresetsDto:
+    async def read_presets(actor: ReadsHead, point_id: str) -> PresetsDto:
         """Stored views of a head, asked of the device."""
         point, _ = await _allowed(live, actor, Action.PTZ, point_id)
         found: Sequence[Preset] = await live.access.presets(await live.address_of(point))

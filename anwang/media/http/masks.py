@@ -96,7 +96,7 @@ def build_router(masking: Masking) -> APIRouter:
         return place
 
     @router.get("/points/{point_id}/masks")
-    async def read_masks(actor: Annotated[Actor, allow(Action.READ_POINTS)], point_id: str) -> MasksDto:
+    async def read_masks(actor: Annotated[Actor, allow(Action.READ_POINTS, use="masks")], point_id: str) -> MasksDto:
         """What is covered in a point's pictures, for whoever sees them."""
         point = await placed(actor, Action.READ_POINTS, point_id)
         return _dto(masking.masks, PointId(point.id), masking.masks.of(PointId(point.id)))
@@ -116,7 +116,7 @@ def build_router(masking: Masking) -> APIRouter:
 
     @router.get("/points/{point_id}/unmasked", status_code=204)
     async def ask_unmasked(
-        actor: Annotated[Actor, allow(Action.UNMASK)],
+        actor: Annotated[Actor, allow(Action.UNMASK, use="masks")],
         point_id: str,
         start: Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; left out: live")] = "",
         to: Annotated[str, Query(max_length=40)] = "",

@@ -262,12 +262,13 @@ Wanted = Annotated[As | None, Query(alias="as", description="h264: H.265 is conv
 Marked = Annotated[bool, Query(description="draw on it who takes it, of which unit, when, and the look's id")]
 Token = Annotated[str, Query(max_length=2000, description="of the look, as the playlist says")]
 Governed = Annotated[Governance, Depends(governance_of)]
-ReadsAxis = Annotated[Actor, allow(Action.READ_TIMELINE)]
-Exports = Annotated[Actor, allow(Action.EXPORT)]
-Pictures = Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL)]
-ReadsDays = Annotated[Actor, allow(Action.READ_TIMELINE, shared=Shared.PULL)]
-Begins = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PULL)]
-Continues = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PIECE)]
+ReadsAxis = Annotated[Actor, allow(Action.READ_TIMELINE, use=None)]
+ReadsPlans = Annotated[Actor, allow(Action.READ_TIMELINE)]
+Exports = Annotated[Actor, allow(Action.EXPORT, use=None)]
+Pictures = Annotated[Actor, allow(Action.SNAPSHOT, shared=Shared.PULL, use=None)]
+ReadsDays = Annotated[Actor, allow(Action.READ_TIMELINE, shared=Shared.PULL, use=None)]
+Begins = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PULL, use=None)]
+Continues = Annotated[Actor, allow(Action.VIEW_PLAYBACK, shared=Shared.PIECE, use=None)]
 ReadsTraces = Annotated[Actor, allow(Action.READ_TRACE)]
 Administers = Annotated[Actor, allow(Action.ADMINISTER)]
 
@@ -551,7 +552,10 @@ def _add_plays(router: APIRouter, recordings: Recordings) -> None:
     async def play(actor: ReadsTraces, governance: Governed, play_id: str) -> PlayDto:
         """Every step and message of a play, and what it says."""
         one = await recordings.plays.get(PlayId(play_id))
-        await _seen(recordings, governance, actor, Action.READ_TRACE, one.point)
+        try:
+            await _seen(recordings, governance, actor, Action.READ_TRACE, one.point)
+        except NotFound:
+            raise recordings.plays.unknown(one.id) from None
         return PlayDto(
             **_summary(one),
             steps=[PlayStepDto(at=from_micros(step.at_us), step=step.step, detail=step.detail) for step in one.steps],
@@ -607,8 +611,17 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
         else:
             await _seen(recordings, governance, actor, action, plan.point)
 
+    async def held(governance: Governance, actor: Actor, plan_id: str) -> Plan:
+        """A plan that the actor may change. Raises NotFound, Denied."""
+        plan = await recordings.plans.get(plan_id)
+        try:
+            await owner(governance, actor, Action.ADMINISTER, plan)
+        except NotFound:
+            raise recordings.plans.unknown(plan_id) from None
+        return plan
+
     @router.get("/recording-plans")
-    async def plans(actor: ReadsAxis, governance: Governed, cursor: Cursor = "", limit: Limit = 200) -> PlansDto:
+    async def plans(actor: ReadsPlans, governance: Governed, cursor: Cursor = "", limit: Limit = 200) -> PlansDto:
         """The plans that hold now: those of classes, and of points that one may see."""
         scope = governance.scope(actor, Action.READ_TIMELINE)
         found = await recordings.plans.current(limit=limit + 1, after=cursor)
@@ -638,8 +651,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
     @router.put("/recording-plans/{plan_id}")
     async def change_plan(actor: Administers, governance: Governed, plan_id: str, body: ChangePlanDto) -> PlanDto:
         """Let the plan be this from now on; the past keeps what it was."""
-        old = await recordings.plans.get(plan_id)
-        await owner(governance, actor, Action.ADMINISTER, old)
+        old = await held(governance, actor, plan_id)
         wanted = msgspec.structs.replace(
             old,
             version=body.version,
@@ -659,8 +671,7 @@ def _add_plans(router: APIRouter, recordings: Recordings) -> None:
         actor: Administers, governance: Governed, plan_id: str, version: Annotated[int, Query(ge=1)]
     ) -> None:
         """The plan ends now."""
-        old = await recordings.plans.get(plan_id)
-        await owner(governance, actor, Action.ADMINISTER, old)
+        old = await held(governance, actor, plan_id)
         await governance.note_deed(actor, Action.ADMINISTER, [_whom(old)], f"recording plan {old.id} ends")
         await recordings.plans.end(plan_id, version)
         recordings.plans_changed()

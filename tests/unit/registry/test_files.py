@@ -24,6 +24,7 @@ GOOD = {
     "codec": "H.265", "address": "人民路1号", "longitude": 117.2, "latitude": 39.1, "place_type": "10", "facing": "1",
     "networking": "networked", "police_unit": "990102000000", "install_time": "2020-01-01", "manager": "科信",
     "manager_phone": "02212345678", "retention_days": 90, "department": "1",
+    "lifecycle": "in_use", "grassroots_code": "000000",
 }  # fmt: skip
 SETTING = Setting(today=date(2026, 11, 22), divisions={"990102": "东区"})
 
@@ -82,6 +83,9 @@ def test_a_good_file_has_no_faults() -> None:
         ({"code": "99010200009990000001"}, "DQ01", "code", False),
         ({"code": "99990200001320000001"}, "DQ01", "code", False),
         ({"code": "99010200002000000001"}, "DQ02", "code", False), ({"model": None}, "DQ04", "model", False),
+        ({"lifecycle": None}, "DQ04", "lifecycle", False),
+        ({"grassroots_code": None}, "DQ04", "grassroots_code", False),
+        ({"code": "99010200001380000001"}, "DQ04", "mobile_type", False),
         ({"facing": None}, "DQ04", "facing", False), ({"name": ""}, "DQ12", "name", True),
         ({"longitude": 0.0, "latitude": 0.0}, "DQ06", "longitude", True),
         ({"latitude": None}, "DQ06", "latitude", True),

@@ -18,7 +18,7 @@ export function AdoptedList({
 }: {
   q: string
   chosen: Id | null
-  onOpen: (id: Id) => void
+  onOpen: (id: Id, part?: string) => void
 }) {
   const { t } = useTranslation()
   const devices = useDevices('adopted', q)
@@ -70,7 +70,19 @@ export function AdoptedList({
         title: t('access:column.points'),
         width: '80px',
         align: 'end',
-        render: (device) => count(device.point_count),
+        render: (device) => (
+          <button
+            type="button"
+            className="link device-count"
+            title={t('access:channel.open')}
+            onClick={(event) => {
+              event.stopPropagation()
+              onOpen(device.id, 'channels')
+            }}
+          >
+            {count(device.point_count)}
+          </button>
+        ),
       },
       {
         key: 'seen',
@@ -84,7 +96,7 @@ export function AdoptedList({
           ),
       },
     ],
-    [t, now],
+    [t, now, onOpen],
   )
   return (
     <ListPage

@@ -17,7 +17,8 @@ import { ConfigurationPart } from './ConfigurationPart'
 import { Messages } from './Messages'
 import { OwnPassword } from './OwnPassword'
 import { Policies } from './Policies'
-import { useDevice, useRefuse, useSync } from './queries'
+import { Channels, DevicePlays } from './Channels'
+import { useAskStatus, useDevice, useRefuse, useSync } from './queries'
 import { Source } from './Source'
 import './access.css'
 
@@ -55,13 +56,24 @@ export function DeviceDrawer({ id, onClose }: { id: Id | null; onClose: () => vo
 
 function Known({ device, readAt }: { device: DeviceDetail; readAt: number }) {
   const { t } = useTranslation()
-  const [search] = useAddress()
+  const [search, , put] = useAddress()
   return (
     <Tabs
       className="device-tabs"
-      defaultActiveKey={search.get('tab') === 'drift' ? 'configuration' : 'state'}
+      activeKey={search.get('part') ?? (search.get('tab') === 'drift' ? 'configuration' : 'state')}
+      onChange={(part) => put({ part })}
       items={[
         { key: 'state', label: t('access:part.state'), children: <State device={device} readAt={readAt} /> },
+        {
+          key: 'channels',
+          label: (
+            <>
+              {t('access:part.channels')} <span className="figure">{count(device.point_count)}</span>
+            </>
+          ),
+          children: <Channels device={device} />,
+        },
+        { key: 'plays', label: t('media:trace.list'), children: <DevicePlays device={device.id} /> },
         ...(device.gateway === SIP_GATEWAY
           ? [
               {
@@ -108,7 +120,9 @@ function Known({ device, readAt }: { device: DeviceDetail; readAt: number }) {
 function State({ device, readAt }: { device: DeviceDetail; readAt: number }) {
   const { t } = useTranslation()
   const can = useCan()
+  const [, , put] = useAddress()
   const sync = useSync()
+  const ask = useAskStatus(device.id)
   return (
     <>
       <dl className="facts device-facts">
@@ -139,7 +153,14 @@ function State({ device, readAt }: { device: DeviceDetail; readAt: number }) {
         ) : null}
         <dt>{t('access:column.points')}</dt>
         <dd>
-          {count(device.point_count)}{' '}
+          <button
+            type="button"
+            className="link device-count"
+            title={t('access:channel.open')}
+            onClick={() => put({ part: 'channels' })}
+          >
+            {count(device.point_count)}
+          </button>{' '}
           {device.gateway === SIP_GATEWAY && device.status === 'adopted' ? (
             <Act
               size="small"
@@ -155,6 +176,18 @@ function State({ device, readAt }: { device: DeviceDetail; readAt: number }) {
         <dd>{stamp(device.first_seen)}</dd>
       </dl>
       <EvidenceList evidence={heardOf(device)} readAt={readAt} />
+      {device.gateway === SIP_GATEWAY && device.status === 'adopted' ? (
+        <p className="device-ask">
+          <Act
+            size="small"
+            loading={ask.isPending}
+            reason={can.adopt ? null : t('shared:not_allowed')}
+            run={() => ask.mutate()}
+          >
+            {t('access:ask_status')}
+          </Act>
+        </p>
+      ) : null}
       <Standing device={device} />
     </>
   )

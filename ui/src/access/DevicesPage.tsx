@@ -1,9 +1,14 @@
-import { useDeferredValue, useState } from 'react'
+import { useCallback, useDeferredValue, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../governance/session'
 import { ExportMenu } from '../registry/ExportMenu'
+import { FileDrawer } from '../registry/files/FileDrawer'
+import { FilesTab } from '../registry/files/FilesTab'
+import { FindingsTab } from '../registry/findings/FindingsTab'
+import { useFindingCounts } from '../registry/findings/queries'
 import { ImportWizard } from '../registry/imports/ImportWizard'
 import { Act } from '../shared/Act'
+import { count } from '../shared/format'
 import { PageHead } from '../shared/PageHead'
 import { SearchInput } from '../shared/SearchInput'
 import { useAddress } from '../shared/useAddress'
@@ -16,28 +21,51 @@ import { useOpenDrifts } from './drifts'
 import { RefusalList } from './RefusalList'
 import { WaitingList } from './WaitingList'
 
-const TABS = ['waiting', 'adopted', 'drift', 'import', 'refusals'] as const
+const TABS = ['waiting', 'adopted', 'drift', 'files', 'findings', 'import', 'refusals'] as const
 type Tab = (typeof TABS)[number]
+/** What one list is narrowed by says nothing to another. */
+const NO_FILTERS = Object.fromEntries(
+  [
+    'q',
+    'state',
+    'rule',
+    'severity',
+    'division',
+    'organisation',
+    'class',
+    'lifecycle',
+    'device',
+    'part',
+    'file',
+    'field',
+  ].map((name) => [name, null]),
+)
 
-/** Devices that ask to come in, those that are in, those turned away; and points by file. */
+/** Devices that ask to come in, those that are in, those turned away; points with their files, and what is wrong there. */
 export function Component() {
   const { t } = useTranslation()
   const can = useCan()
   const [search, , put] = useAddress()
   const waiting = useWaitingDevices()
   const drifts = useOpenDrifts()
+  const wrong = useFindingCounts({ division: null, organisation: null })
+  const findings = wrong.data?.rules.reduce((sum, one) => sum + one.open, 0) ?? 0
   const [adding, setAdding] = useState(false)
   const asked = TABS.find((name) => name === search.get('tab'))
   const tab: Tab = asked ?? (waiting > 0 ? 'waiting' : 'adopted')
   const q = search.get('q') ?? ''
   const query = useDeferredValue(q)
-  const open = (device: string | null) => put({ device })
+  const open = useCallback(
+    (device: string | null, part: string | null = null) => put({ device, part, file: null, field: null }),
+    [put],
+  )
+  const openFile = (file: string | null, field: string | null = null) => put({ file, field, device: null })
   return (
     <div className="pane">
       <PageHead
         title={t('access:title')}
         tab={tab}
-        onTab={(next) => put({ tab: next, q: null, state: null })}
+        onTab={(next) => put({ tab: next, ...NO_FILTERS })}
         tabs={[
           {
             key: 'waiting',
@@ -55,6 +83,16 @@ export function Component() {
               <>
                 {t('access:tab.drift')}{' '}
                 <span className={drifts > 0 ? 'figure figure-wait' : 'figure'}>{drifts}</span>
+              </>
+            ),
+          },
+          { key: 'files', label: t('registry:files.title') },
+          {
+            key: 'findings',
+            label: (
+              <>
+                {t('registry:findings.title')}{' '}
+                <span className={findings > 0 ? 'figure figure-wait' : 'figure'}>{count(findings)}</span>
               </>
             ),
           },
@@ -80,6 +118,12 @@ export function Component() {
           onOpen={open}
         />
       ) : null}
+      {tab === 'files' ? (
+        <FilesTab search={search} put={put} chosen={search.get('file')} onOpen={openFile} />
+      ) : null}
+      {tab === 'findings' ? (
+        <FindingsTab search={search} put={put} chosen={search.get('file')} onOpen={openFile} />
+      ) : null}
       {tab === 'import' ? (
         <ImportWizard id={search.get('import')} onJob={(id) => put({ import: id, tab: 'import' })} />
       ) : null}
@@ -93,6 +137,12 @@ export function Component() {
           }}
         />
       ) : null}
+      <FileDrawer
+        point={search.get('file')}
+        field={search.get('field')}
+        onOpen={openFile}
+        onClose={() => openFile(null)}
+      />
       <DeviceDrawer id={search.get('device')} onClose={() => open(null)} />
     </div>
   )

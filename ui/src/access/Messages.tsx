@@ -34,8 +34,8 @@ export function Messages({ device }: { device: Id }) {
         <Button size="small" onClick={log.clear}>
           {t('access:message.clear')}
         </Button>
-        <Act size="small" href={urlOf(`/devices/${device}/messages.pcap`)}>
-          {t('access:message.pcap')}
+        <Act size="small" href={urlOf(`/devices/${device}/messages.pcap`, { q })}>
+          {t(q ? 'access:message.pcap_found' : 'access:message.pcap')}
         </Act>
       </div>
       <p className="messages-state" role="status">

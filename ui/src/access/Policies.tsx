@@ -13,6 +13,7 @@ const DEVIATIONS = {
   ssrc: ['strict', 'any'],
   media_source: ['strict', 'any'],
   offer_qop: ['no', 'yes'],
+  configuration: ['yes', 'no'],
 } as const
 const POSITION = 'position_interval_s'
 
@@ -66,10 +67,10 @@ export function Policies({ device }: { device: DeviceDetail }) {
         />
       </Form.Item>
       <Form.Item name="keepalive_s" label={t('access:policy.keepalive')}>
-        <InputNumber min={5} max={600} suffix={t('access:policy.seconds')} style={{ width: '100%' }} />
+        <InputNumber min={5} max={3_600} suffix={t('access:policy.seconds')} style={{ width: '100%' }} />
       </Form.Item>
       <Form.Item name="catalogue_interval_s" label={t('access:policy.catalogue')}>
-        <InputNumber min={60} max={86_400} suffix={t('access:policy.seconds')} style={{ width: '100%' }} />
+        <InputNumber min={60} max={604_800} suffix={t('access:policy.seconds')} style={{ width: '100%' }} />
       </Form.Item>
       <Form.Item name="audio" label={t('access:policy.audio')} valuePropName="checked">
         <Switch />

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { fetched } from '../api/client'
-import type { Device, DeviceDetail, DevicePolicies, Id, RtspSource } from '../api/types'
+import type { Channel, Device, DeviceDetail, DevicePolicies, Id, RtspSource } from '../api/types'
 import { useDo } from '../shared/useDo'
 import { usePages } from '../shared/usePages'
 import { countsKey } from '../shell/counts'
@@ -49,6 +49,18 @@ export function useSync() {
     done: t('access:synced'),
   })
 }
+
+/** Asks the device how it is; what it answers stands in its evidence then. */
+export function useAskStatus(id: Id) {
+  const { t } = useTranslation()
+  return useDo({
+    run: () => fetched<undefined>('POST', `/devices/${id}/status`),
+    done: t('access:status_asked'),
+    renew: [['device', id]],
+  })
+}
+
+export const useChannels = (id: Id) => usePages<Channel>('channels', `/devices/${id}/channels`)
 
 export function useSetPolicies(id: Id) {
   const { t } = useTranslation()

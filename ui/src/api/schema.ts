@@ -873,6 +873,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/file-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * File Fields
+         * @description The fields of the camera file with their tables.
+         */
+        get: operations["file_fields_api_v1_file_fields_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/filing-forms/{form_id}/form.{kind}": {
         parameters: {
             query?: never;
@@ -922,9 +942,30 @@ export interface paths {
         };
         /**
          * Findings
-         * @description What is wrong with camera files. settled: closed ones too.
+         * @description What is wrong with camera files, oldest first. Several values of rule, severity, division are joined by
+         *     commas. settled: closed ones too; state says it more finely.
          */
         get: operations["findings_api_v1_findings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finding Counts
+         * @description How many findings of each rule are open, and how many points have an error.
+         */
+        get: operations["finding_counts_api_v1_findings_counts_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1265,6 +1306,30 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisations/{organisation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One Organisation
+         * @description An organisation with what it is known by.
+         */
+        get: operations["one_organisation_api_v1_organisations__organisation__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Organisation
+         * @description Change what an organisation is called and is known by; it stays where it is in the tree.
+         */
+        patch: operations["change_organisation_api_v1_organisations__organisation__patch"];
         trace?: never;
     };
     "/api/v1/oversight": {
@@ -1801,7 +1866,7 @@ export interface paths {
         };
         /**
          * Versions
-         * @description Changes of a file, newest first.
+         * @description Changes of a file, newest first; organisations by their names.
          */
         get: operations["versions_api_v1_points__point__versions_get"];
         put?: never;
@@ -4060,6 +4125,24 @@ export interface components {
             what: string;
         };
         /**
+         * ChangedOrgDto
+         * @description What to change of an organisation; what is left out stays, null empties it. Its place in the tree stays.
+         */
+        ChangedOrgDto: {
+            /** Division */
+            division?: string | null;
+            /** Gb Id */
+            gb_id?: string | null;
+            kind?: components["schemas"]["OrgKind"] | null;
+            /**
+             * Name
+             * @default
+             */
+            name?: string;
+            /** Police Code */
+            police_code?: string | null;
+        };
+        /**
          * ChangedSignDto
          * @description What a sign is. longitude, latitude: WGS-84 degrees, or both null. checked_on: the day on which somebody last saw
          *     it. version: of what was read; any for a new one.
@@ -4120,7 +4203,7 @@ export interface components {
         Channel: "counter" | "letter" | "phone" | "online" | "other";
         /**
          * ChannelDto
-         * @description An entry of a device's catalogue.
+         * @description An entry of a device's catalogue. point, state: of what was made of it; null where nothing was.
          */
         ChannelDto: {
             /** Channel Id */
@@ -4142,6 +4225,8 @@ export interface components {
              * Format: date-time
              */
             seen_at: string;
+            /** State */
+            state: string | null;
         };
         /**
          * ChannelsDto
@@ -4152,6 +4237,21 @@ export interface components {
             items: components["schemas"]["ChannelDto"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * ChoiceDto
+         * @description A value of a field's table. label: its Chinese term. a, b: what generation A (the police table) and B (GB/T
+         *     28181-2022) write for it; empty where one has no word for it.
+         */
+        ChoiceDto: {
+            /** A */
+            a: string;
+            /** B */
+            b: string;
+            /** Label */
+            label: string;
+            /** Value */
+            value: string;
         };
         /**
          * CodeDto
@@ -4845,6 +4945,16 @@ export interface components {
             next: string | null;
         };
         /**
+         * FaultAtDto
+         * @description What is wrong with one field of a file; field: its key.
+         */
+        FaultAtDto: {
+            /** Field */
+            field: string;
+            /** Message */
+            message: string;
+        };
+        /**
          * FaultDto
          * @description A fault by row and column of the file.
          */
@@ -4888,6 +4998,42 @@ export interface components {
             value: string | number | boolean | null;
         };
         /**
+         * FileFieldDto
+         * @description A field of the camera file, and how it is filled in. a, b: its name in each generation; null where it has none.
+         *
+         *     classes: of points that must have it. of_seeing: only cameras and the like have it. is_free: other values than its
+         *     choices are taken as well.
+         */
+        FileFieldDto: {
+            /** A */
+            a: string | null;
+            /** B */
+            b: string | null;
+            /** Choices */
+            choices: components["schemas"]["ChoiceDto"][];
+            /** Classes */
+            classes: number[];
+            form: components["schemas"]["Form"];
+            /** Is Free */
+            is_free: boolean;
+            /** Key */
+            key: string;
+            /** Label */
+            label: string;
+            /** Of Seeing */
+            of_seeing: boolean;
+        };
+        /**
+         * FileFieldsDto
+         * @description All fields, in the order of the table.
+         */
+        FileFieldsDto: {
+            /** Items */
+            items: components["schemas"]["FileFieldDto"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
          * FilingDto
          * @description Where the filing of a system stands. due_on: the last day for the first one; days_left: until then, negative when
          *     it is over. changes: what must be filed anew.
@@ -4912,27 +5058,62 @@ export interface components {
          */
         FilingState: "overdue" | "changed" | "due" | "filed" | "not_needed";
         /**
+         * FindingCountsDto
+         * @description All rules. points: how many there are where was asked for; faulty: how many of them have an open error.
+         *
+         *     surveyed_at: when all files were last judged; null: not since the start, so that more may be wrong than is known.
+         */
+        FindingCountsDto: {
+            /** Faulty */
+            faulty: number;
+            /** Points */
+            points: number;
+            /** Rules */
+            rules: components["schemas"]["RuleCountDto"][];
+            /** Surveyed At */
+            surveyed_at: string | null;
+        };
+        /**
          * FindingDto
-         * @description Something that a person should settle.
+         * @description Something that a person should settle. point, name, code: null where it is not about one point.
+         *
+         *     faults: by field, as the file is now. hint: how to put it right. twins: the first points with the same code, this
+         *     one before the others; empty for other rules.
          */
         FindingDto: {
+            /** Code */
+            code: string | null;
+            /** Faults */
+            faults: components["schemas"]["FaultAtDto"][];
             /**
              * Found At
              * Format: date-time
              */
             found_at: string;
+            /** Hint */
+            hint: string;
             /** Id */
             id: string;
             /** Message */
             message: string;
+            /** Name */
+            name: string | null;
+            organisation: components["schemas"]["NamedDto"] | null;
             /** Point */
             point: string | null;
             /** Rule */
             rule: string;
             /** Settled At */
             settled_at: string | null;
-            /** Severity */
-            severity: string;
+            /** Settled By */
+            settled_by: string | null;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "error" | "warning";
+            /** Twins */
+            twins: components["schemas"]["TwinDto"][];
         };
         /**
          * FindingKind
@@ -4950,6 +5131,12 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * Form
+         * @description How a field is filled in.
+         * @enum {string}
+         */
+        Form: "text" | "number" | "choice" | "choices" | "division" | "organisation" | "organisations";
         /**
          * FormDto
          * @description A filing form that was made, as it stood then. receipt_no: "" while there is none.
@@ -6196,6 +6383,29 @@ export interface components {
             token: string;
         };
         /**
+         * OrgDetailDto
+         * @description An organisation with what it is known by; path: from the city down to it.
+         */
+        OrgDetailDto: {
+            /** Children Count */
+            children_count: number;
+            division: components["schemas"]["PlaceDto"] | null;
+            /** Gb Id */
+            gb_id: string | null;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["OrgKind"];
+            /** Name */
+            name: string;
+            /** Parent */
+            parent: string | null;
+            /** Path */
+            path: components["schemas"]["NamedDto"][];
+            points: components["schemas"]["SomePointsDto"];
+            /** Police Code */
+            police_code: string | null;
+        };
+        /**
          * OrgDto
          * @description An organisation with the way to it from the city.
          */
@@ -7271,6 +7481,25 @@ export interface components {
             username?: string;
         };
         /**
+         * RuleCountDto
+         * @description A rule with how many of its findings are open. title: in Chinese.
+         */
+        RuleCountDto: {
+            /** Hint */
+            hint: string;
+            /** Open */
+            open: number;
+            /** Rule */
+            rule: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "error" | "warning";
+            /** Title */
+            title: string;
+        };
+        /**
          * SaidDto
          * @description What was found, answered or decided, in words.
          */
@@ -7795,6 +8024,33 @@ export interface components {
             items: components["schemas"]["TourDto"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * TwinDto
+         * @description A point with the same code as another. device_id, channel_id: null where none is connected.
+         */
+        TwinDto: {
+            /** Address */
+            address: string | null;
+            /** Channel Id */
+            channel_id: string | null;
+            /** Code */
+            code: string;
+            /** Device Id */
+            device_id: string | null;
+            /** Gateway */
+            gateway: string | null;
+            /** Id */
+            id: string;
+            /** Lifecycle */
+            lifecycle: string;
+            /** Name */
+            name: string;
+            organisation: components["schemas"]["NamedDto"] | null;
+            /** State */
+            state: string;
+            /** Version */
+            version: number;
         };
         /**
          * UploadedDto
@@ -9791,6 +10047,35 @@ export interface operations {
             };
         };
     };
+    file_fields_api_v1_file_fields_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileFieldsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
     download_form_api_v1_filing_forms__form_id__form__kind__get: {
         parameters: {
             query?: never;
@@ -9860,8 +10145,12 @@ export interface operations {
         parameters: {
             query?: {
                 rule?: string | null;
+                severity?: string | null;
                 point?: string | null;
+                division?: string | null;
+                organisation?: string | null;
                 settled?: boolean;
+                state?: ("open" | "settled" | "all") | null;
                 limit?: number;
                 cursor?: string | null;
             };
@@ -9878,6 +10167,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FindingsDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    finding_counts_api_v1_findings_counts_get: {
+        parameters: {
+            query?: {
+                division?: string | null;
+                organisation?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingCountsDto"];
                 };
             };
             /** @description what was refused, and what would be right */
@@ -10634,6 +10955,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NamedDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    one_organisation_api_v1_organisations__organisation__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organisation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrgDetailDto"];
+                };
+            };
+            /** @description what was refused, and what would be right */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorDto"];
+                };
+            };
+        };
+    };
+    change_organisation_api_v1_organisations__organisation__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organisation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedOrgDto"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrgDetailDto"];
                 };
             };
             /** @description what was refused, and what would be right */

@@ -104,6 +104,18 @@ export const placeOf = ({ longitude, latitude }: Pick<Point, 'longitude' | 'lati
   longitude === null || latitude === null ? null : ([longitude, latitude] as [number, number])
 
 export type FileField = Schemas['FieldDto']
+/** How a field of the camera file is filled in, and what each generation of the standard writes. */
+export type FileEntry = Schemas['FileFieldDto']
+export type FileForm = Schemas['Form']
+export type FileEdit = Schemas['EditDto']
+export type FileVersion = Schemas['VersionDto']
+export type Lifecycle = 'planned' | 'in_use' | 'repair' | 'removed'
+/** What is wrong with files. */
+export type Twin = Exactly<Schemas['TwinDto'], { state: PointState; lifecycle: Lifecycle }>
+export type Finding = Exactly<Schemas['FindingDto'], { twins: Twin[] }>
+export type FindingCounts = Schemas['FindingCountsDto']
+export type RuleCount = Schemas['RuleCountDto']
+export type Survey = Schemas['SurveyDto']
 export type PointOwners = Schemas['OwnersDto']
 
 export type EvidenceKind = 'registration' | 'keepalive' | 'catalogue' | 'packet' | 'picture' | 'recording'
@@ -115,6 +127,11 @@ export type History = Exactly<Schemas['HistoryDto'], { spans: StateSpan[] }>
 export type OnlineDay = Schemas['OnlineDayDto']
 export type Online = Schemas['OnlineDto']
 export type OrganisationNode = Schemas['NodeDto']
+export type Organisation = Schemas['OrgDetailDto']
+export type OrganisationKind = Schemas['OrgKind']
+export type OrganisationDraft = Schemas['NewOrgDto']
+export type OrganisationEdit = Partial<Schemas['ChangedOrgDto']>
+export type Channel = Exactly<Schemas['ChannelDto'], { state: PointState | null }>
 export type Division = Schemas['DivisionDto']
 export type StateCounts = Schemas['TallyDto']
 export type Counts = Exactly<

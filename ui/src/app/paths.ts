@@ -23,12 +23,25 @@ export const paths = {
           }
         : {}),
     }),
-  devices: (query: { tab?: string; device?: Id; q?: string; import?: Id } = {}) =>
-    pathWith('/devices', query),
+  devices: (
+    query: {
+      tab?: string
+      device?: Id
+      q?: string
+      import?: Id
+      organisation?: Id
+      rule?: string
+      file?: Id
+      field?: string
+    } = {},
+  ) => pathWith('/devices', query),
+  /** The camera file of a point, with one field in sight. */
+  file: (point: Id, field?: string): string =>
+    paths.devices({ tab: 'files', file: point, ...(field ? { field } : {}) }),
   approvals: (query: { tab?: string; open?: Id } = {}) => pathWith('/approvals', query),
   ledger: (query: Record<string, string> = {}) => pathWith('/ledger', query),
   oversight: (query: { tab?: string; month?: string; state?: string; open?: Id } = {}) =>
     pathWith('/oversight', query),
-  system: (query: { tab?: string; point?: Id; part?: string; kind?: string } = {}) =>
+  system: (query: { tab?: string; point?: Id; part?: string; kind?: string; unit?: Id } = {}) =>
     pathWith('/system', query),
 }

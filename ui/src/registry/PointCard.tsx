@@ -25,7 +25,7 @@ import './registry.css'
 
 const HOURS = 24
 const NEAR_M = 500
-type Part = 'evidence' | 'history' | 'plays' | 'file' | 'rights'
+type Part = 'evidence' | 'history' | 'plays' | 'rights'
 
 /** The three kinds of evidence one line has room for. */
 const BRIEF: readonly EvidenceKind[] = ['keepalive', 'picture', 'recording']
@@ -129,7 +129,11 @@ function Known({
             {t('registry:card.owned', {
               owns: point.owners.owns?.name ?? t('shared:none'),
               maintains: point.owners.maintains?.name ?? t('shared:none'),
+              paid: point.owners.paid?.name ?? t('shared:none'),
             })}
+            {point.owners.may_see.length > 0
+              ? ` · ${t('registry:card.may_see', { who: point.owners.may_see.map(({ name }) => name).join(t('registry:file.comma')) })}`
+              : null}
           </Fact>
           {point.device_id ? (
             <Fact name={t('registry:card.device')}>
@@ -139,6 +143,9 @@ function Known({
               <span className="muted">{point.gateway}</span>
             </Fact>
           ) : null}
+          <Fact name={t('registry:card.coordinates')}>
+            {at === null ? t('shared:none') : `${coordinates(at[0], at[1])} · WGS-84`}
+          </Fact>
           <Fact name={t('registry:card.state')}>
             {t(`shared:state.${state}`)}
             {point.state_since && state === point.state
@@ -203,9 +210,7 @@ function Known({
           >
             {t('media:trace.list')}
           </Act>
-          <Act run={() => flip('file')} aria-expanded={open === 'file'}>
-            {t('registry:act.file')}
-          </Act>
+          <Act to={paths.file(point.id)}>{t('registry:act.file')}</Act>
           <Act run={() => flip('rights')} aria-expanded={open === 'rights'}>
             {t('governance:rights.title')}
           </Act>
@@ -225,22 +230,6 @@ function Known({
         ) : null}
         {open === 'rights' ? <RightsPanel point={point.id} /> : null}
         {open === 'plays' ? <PlayList point={point.id} name={point.name} /> : null}
-        {open === 'file' ? (
-          <dl className="facts file">
-            {point.file.map((field) => (
-              <Fact key={field.key} name={field.label}>
-                {field.value === null || field.value === ''
-                  ? '—'
-                  : typeof field.value === 'boolean'
-                    ? t(field.value ? 'shared:yes' : 'shared:no')
-                    : String(field.value)}
-              </Fact>
-            ))}
-            <Fact name={t('registry:card.coordinates')}>
-              {at === null ? t('shared:none') : `${coordinates(at[0], at[1])} · WGS-84`}
-            </Fact>
-          </dl>
-        ) : null}
       </div>
     </>
   )

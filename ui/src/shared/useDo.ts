@@ -11,10 +11,12 @@ interface Doing<V, R> {
   /** What to read again afterwards. */
   renew?: readonly QueryKey[]
   then?: (result: R, value: V) => void
+  /** Shows itself why it was not done: true where nothing more is to be said. */
+  failed?: (error: unknown) => boolean
 }
 
 /** One act on the server: says that it was done, or in the server's words why not, and renews what it changed. */
-export function useDo<V, R>({ run, done, renew = [], then }: Doing<V, R>) {
+export function useDo<V, R>({ run, done, renew = [], then, failed }: Doing<V, R>) {
   const client = useQueryClient()
   const { message } = App.useApp()
   const { t } = useTranslation()
@@ -26,6 +28,7 @@ export function useDo<V, R>({ run, done, renew = [], then }: Doing<V, R>) {
       then?.(result, value)
     },
     onError: (error) => {
+      if (failed?.(error)) return
       if (!(error instanceof ApiError)) void message.error(String(error))
       else if (error.kind === 'network') void message.error(t('shared:face.network'))
       else void message.error([said(error.reason), said(error.hint)].filter(Boolean).join(' — '), 6)

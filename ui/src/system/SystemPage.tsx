@@ -6,12 +6,23 @@ import { ExportsTab } from '../media/exports/ExportsTab'
 import { HoldsTab } from '../media/holds/HoldsTab'
 import { RetentionTab } from '../media/retention/RetentionTab'
 import { PlansTab } from '../media/PlansTab'
+import { OrganisationsTab } from '../registry/organisations/OrganisationsTab'
 import { PageHead } from '../shared/PageHead'
 import { HealthTab } from './HealthTab'
 import { SettingsTab } from './SettingsTab'
 import './system.css'
 
-const TABS = ['health', 'plans', 'holds', 'exports', 'retention', 'duties', 'users', 'settings'] as const
+const TABS = [
+  'health',
+  'plans',
+  'holds',
+  'exports',
+  'retention',
+  'duties',
+  'users',
+  'units',
+  'settings',
+] as const
 
 /** How the platform is, who may use it, and how it is set. */
 export function Component() {
@@ -33,6 +44,7 @@ export function Component() {
       {tab === 'exports' ? <ExportsTab /> : null}
       {tab === 'duties' ? <DutiesTab /> : null}
       {tab === 'users' ? <UsersTab /> : null}
+      {tab === 'units' ? <OrganisationsTab /> : null}
       {tab === 'settings' ? <SettingsTab /> : null}
     </div>
   )

@@ -1,6 +1,6 @@
 import { Modal } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { fetched } from '../../api/client'
+import { ApiError, fetched } from '../../api/client'
 import type { Named, OpenSession } from '../../api/types'
 import { Act } from '../../shared/Act'
 import { Face, Failed, Loading } from '../../shared/Face'
@@ -38,10 +38,15 @@ export function SessionsDialog({ of, onClose }: { of: Named | null; onClose: () 
   const key = `sessions-${of?.id ?? ''}`
   const sessions = usePages<OpenSession>(key, '/sessions', of ? { user: of.id } : {})
   const end = useDo({
-    run: (gone: readonly OpenSession[]) =>
-      Promise.all(gone.map(({ id }) => fetched<undefined>('DELETE', `/sessions/${id}`))),
+    run: async (gone: readonly OpenSession[]) => {
+      for (const { id } of gone)
+        await fetched<undefined>('DELETE', `/sessions/${id}`).catch((error: unknown) => {
+          // it may have ended by itself meanwhile
+          if (!(error instanceof ApiError && error.status === 404)) throw error
+        })
+    },
     done: t('governance:sessions.ended'),
-    renew: [[key]],
+    renew: [[key], ['tokens']],
   })
   const { rows } = sessions
   const others = rows.filter(({ current }) => !current)
@@ -59,7 +64,16 @@ export function SessionsDialog({ of, onClose }: { of: Named | null; onClose: () 
       title={of ? t('governance:sessions.of', { name: of.name }) : t('governance:sessions.title')}
       onCancel={onClose}
       footer={
-        <Act reason={others.length > 0 ? null : t('governance:sessions.no_others')} run={() => ask(others)}>
+        <Act
+          reason={
+            others.length === 0
+              ? t('governance:sessions.no_others')
+              : sessions.hasNextPage
+                ? t('governance:sessions.show_all')
+                : null
+          }
+          run={() => ask(others)}
+        >
           {t(of ? 'governance:sessions.end_all' : 'governance:sessions.end_others')}
         </Act>
       }

@@ -20,6 +20,7 @@ import {
   useState,
   useSyncExternalStore,
   type DragEvent,
+  type RefObject,
 } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useNavigate, useSearchParams } from 'react-router'
@@ -91,6 +92,7 @@ const NOTHING: Omit<AxisRow, 'id'> = {
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16] as const
 const KEYS: readonly [key: string, rate: number][] = SPEEDS.map((rate, n) => [String(n + 1), rate])
+/** Where the frames are not known: nothing is loaded yet. */
 const FRAME_MS = 40
 const STEP_MS = 5_000
 const FRESH_MS = 60_000
@@ -224,9 +226,10 @@ export function Component() {
     setView(next)
     change({ span: spanOf(next) })
   }
+  const frames = useRef(new Map<Id, (by: number) => number | null>())
   const frame = (by: number) => {
     clock.pause()
-    seek(clock.at + by * FRAME_MS)
+    seek((here === null ? null : frames.current.get(here)?.(by)) ?? clock.at + by * FRAME_MS)
   }
   const setRate = (rate: number) => {
     clock.setRate(rate)
@@ -355,6 +358,7 @@ export function Component() {
                   name={names[n] ?? ''}
                   clock={clock}
                   row={rows[n]}
+                  frames={frames}
                   onSeek={seek}
                   onClose={() => remove(id)}
                 />
@@ -422,16 +426,22 @@ interface RecordedProps {
   name: string
   clock: MasterClock
   row: AxisRow | undefined
+  /** By point: how to find a frame near the one shown. */
+  frames: RefObject<Map<Id, (by: number) => number | null>>
   onSeek: (at: number) => void
   onClose: () => void
 }
 
 /** One recorded picture; where there is none, why, and the nearest recording. */
-function Recorded({ id, name, clock, row, onSeek, onClose }: RecordedProps) {
+function Recorded({ id, name, clock, row, frames, onSeek, onClose }: RecordedProps) {
   const { t } = useTranslation()
   useNow(1_000)
   const sound = useSound(id)
   const { tracks, onTracks, again } = useTracks()
+  const onFrames = useCallback(
+    (frame: (by: number) => number | null) => void frames.current.set(id, frame),
+    [frames, id],
+  )
   const at = clock.at
   const gap = row?.gaps.find((one) => Date.parse(one.start) <= at && at < Date.parse(one.end))
   const spans: Stretch[] =
@@ -456,6 +466,7 @@ function Recorded({ id, name, clock, row, onSeek, onClose }: RecordedProps) {
         clock={clock}
         sound={sound}
         onTracks={onTracks}
+        onFrames={onFrames}
         gap={why}
         offers={
           best === null ? (

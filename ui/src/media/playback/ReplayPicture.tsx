@@ -22,6 +22,8 @@ interface ReplayPictureProps {
   sound: Sound
   /** Told what is being played, when it is known or changes, and how to have it loaded anew. */
   onTracks: (tracks: Tracks, again: () => void) => void
+  /** Told how to find the frame so many frames from the one shown: its wall time, null where that is not known. */
+  onFrames?: (frame: (by: number) => number | null) => void
   /** Why nothing is recorded where the clock stands, as far as the time axis knows. */
   gap?: { text: string; detail: string | null } | null
   /** Offered in a gap besides going on after it: the nearest recording. */
@@ -35,17 +37,19 @@ export function ReplayPicture({
   clock,
   sound,
   onTracks,
+  onFrames,
   gap = null,
   offers,
 }: ReplayPictureProps) {
   const { t } = useTranslation()
   const video = useRef<HTMLVideoElement>(null)
-  const { state, tracks, again } = usePlayback(video, point, clock)
+  const { state, tracks, again, frame } = usePlayback(video, point, clock)
   const giveReason = useGoesOn(state.is === 'refused' ? state : null, again)
   const { approve } = useReasons()
   const can = useCan()
   useVoice(video, sound.audible, sound.volume)
   useEffect(() => onTracks(tracks, again), [tracks, again, onTracks])
+  useEffect(() => onFrames?.(frame), [frame, onFrames])
   return (
     <>
       <video ref={video} muted playsInline hidden={state.is === 'gap' || state.is === 'refused'} />

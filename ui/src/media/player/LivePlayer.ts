@@ -78,6 +78,8 @@ const SETTLED_MS = 10_000
 /** The cached group comes in within this time of the first bytes; and so long a nudge may take. */
 const BEGIN_MS = 1_500
 const HURRY_MS = 5_000
+const CLOCK_SET_MS = 10_000
+const CLOCK_DRIFT_MS = 5
 /** Bytes waiting for the decoder; beyond that the player starts anew at the edge. */
 export const QUEUE_BYTES = 24 << 20
 export const NOTHING: LiveMetrics = {
@@ -202,7 +204,9 @@ export class LivePlayer {
     }
     if (message.is === 'flow') {
       this.#flow = message
-      this.#ahead = Math.min(this.#ahead, Date.now() - message.at)
+      const ahead = Date.now() - message.at
+      // a clock that was set is another clock; one that drifts is followed
+      this.#ahead = ahead > this.#ahead + CLOCK_SET_MS ? ahead : Math.min(this.#ahead + CLOCK_DRIFT_MS, ahead)
       return
     }
     this.#flow = null // another epoch has another axis

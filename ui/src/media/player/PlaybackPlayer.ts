@@ -1,7 +1,8 @@
-import Hls, { Events, type ErrorData, type LevelDetails } from 'hls.js'
+import Hls, { Events, PlaylistLevelType, type ErrorData, type LevelDetails } from 'hls.js'
 import { urlOf } from '../../api/client'
 import type { Id } from '../../api/types'
 import { correct, KEY_FRAMES_ABOVE, type MasterClock } from './MasterClock'
+import { frameFrom, framesOf } from './frames'
 import { codecName, showsH265 } from './messages'
 import { mediaAt, nextAfter, pieceAt, wallAt, type Piece } from './wallclock'
 
@@ -34,6 +35,8 @@ const TICK_MS = 80
 const HOLD_AFTER_MS = 250
 const HOLD_AT_MOST_MS = 6_000
 const STILL_MS = 30
+const STEPPED_MS = 2
+const MOST_KNOWN = 64
 
 /** The hour around a moment that one playlist covers; near moments share it. */
 export function windowAround(at: number): { from: number; to: number } {
@@ -65,9 +68,10 @@ export function tracksOf(codecs: string): Pick<Tracks, 'codec' | 'sound'> {
 
 function piecesOf(details: LevelDetails): Piece[] {
   const pieces: Piece[] = []
-  for (const { start, duration, programDateTime, relurl } of details.fragments)
+  for (const { start, duration, programDateTime, relurl, sn } of details.fragments)
     if (programDateTime !== null)
       pieces.push({
+        number: sn,
         start,
         duration,
         wall: programDateTime,
@@ -104,6 +108,9 @@ export class PlaybackPlayer {
   #hls: Hls | null = null
   #details: LevelDetails | null = null
   #pieces: Piece[] = []
+  readonly #frames = new Map<number, readonly number[]>()
+  /** It stands on a frame that was stepped to. */
+  #stepped = false
   #window: { from: number; to: number } | null = null
   #ticker: ReturnType<typeof setInterval> | null = null
   #starvedAt: number | null = null
@@ -128,6 +135,13 @@ export class PlaybackPlayer {
   /** Wall-clock time of the picture shown, or null where none is. */
   get shown(): number | null {
     return this.#state.is === 'ready' ? wallAt(this.#pieces, this.#video.currentTime) : null
+  }
+
+  /** Wall time of the frame that is `by` frames from the one shown, or null where that is not known. */
+  frame(by: number): number | null {
+    const at = frameFrom(this.#pieces, this.#frames, this.shown ?? this.#clock.at, by)
+    this.#stepped = at !== null
+    return at
   }
 
   start(): void {
@@ -157,6 +171,7 @@ export class PlaybackPlayer {
     this.#hls = null
     this.#details = null
     this.#pieces = []
+    this.#frames.clear()
     this.#video.removeAttribute('src')
     this.#video.load()
   }
@@ -199,6 +214,12 @@ export class PlaybackPlayer {
     })
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => this.#know(details))
     hls.on(Events.LEVEL_PTS_UPDATED, (_, { details }) => this.#know(details))
+    hls.on(Events.FRAG_LOADED, (_, { frag, payload }) => {
+      if (typeof frag.sn !== 'number' || frag.type !== PlaylistLevelType.MAIN) return
+      this.#frames.set(frag.sn, framesOf(payload))
+      const [oldest] = this.#frames.keys()
+      if (this.#frames.size > MOST_KNOWN && oldest !== undefined) this.#frames.delete(oldest)
+    })
     hls.on(Events.BUFFER_CODECS, (_, { audio, video, audiovideo }) => {
       const codecs = [video?.codec, audio?.codec, audiovideo?.codec].filter((one) => one !== undefined)
       this.#learn(tracksOf(codecs.join(',')))
@@ -284,6 +305,7 @@ export class PlaybackPlayer {
   }
 
   #follow(media: number, rate: number): void {
+    this.#stepped = false
     const { seek, rate: adjusted } = correct((this.#video.currentTime - media) * 1000, rate)
     if (seek && !this.#video.seeking) this.#video.currentTime = media
     const bounded = Math.max(0.1, Math.min(16, Math.round(adjusted * 100) / 100))
@@ -293,7 +315,8 @@ export class PlaybackPlayer {
 
   #stand(media: number): void {
     if (!this.#video.paused) this.#video.pause()
-    if (!this.#video.seeking && Math.abs(this.#video.currentTime - media) * 1000 > STILL_MS)
+    const near = this.#stepped ? STEPPED_MS : STILL_MS
+    if (!this.#video.seeking && Math.abs(this.#video.currentTime - media) * 1000 > near)
       this.#video.currentTime = media
   }
 

@@ -59,9 +59,9 @@ describe('what the socket says', () => {
 
 describe('wall-clock time', () => {
   const pieces = [
-    { start: 0, duration: 4, wall: 1_000_000 },
-    { start: 4, duration: 4, wall: 1_004_000 },
-    { start: 8, duration: 4, wall: 1_060_000 },
+    { number: 0, start: 0, duration: 4, wall: 1_000_000 },
+    { number: 1, start: 4, duration: 4, wall: 1_004_000 },
+    { number: 2, start: 8, duration: 4, wall: 1_060_000 },
   ]
   it('knows gaps', () => {
     expect(mediaAt(pieces, 1_005_000)).toBe(5)

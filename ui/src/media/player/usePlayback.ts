@@ -26,5 +26,6 @@ export function usePlayback(video: RefObject<HTMLVideoElement | null>, point: Id
   const state = useSyncExternalStore(player?.subscribe ?? nobody, player?.snapshot ?? nothing)
   const tracks = useSyncExternalStore(player?.subscribe ?? nobody, player?.tracks ?? untold)
   const again = useCallback(() => player?.again(), [player])
-  return { state, tracks, again }
+  const frame = useCallback((by: number) => player?.frame(by) ?? null, [player])
+  return { state, tracks, again, frame }
 }

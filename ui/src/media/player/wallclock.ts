@@ -1,6 +1,8 @@
 /** Between wall-clock time (ms since 1970) and the time line of a media element (s), for pieces of a playlist. */
 
 export interface Piece {
+  /** Its place in the playlist, which stays when that is read anew. */
+  number: number
   /** On the media time line, seconds. */
   start: number
   duration: number

@@ -24,12 +24,18 @@ export function saveBlob(blob: Blob, name: string): void {
 
 /**
  * The picture of now of the stream that is watched, marked where that is wished, saved under the point's name and the
- * time. Throws ApiError.
+ * time. `device`: the device takes it itself, in its full size, and uploads it (GB/T 28181-2022). Throws ApiError.
  */
-export async function saveSnapshot(point: Id, name: string, stream: StreamName): Promise<string> {
+export async function saveSnapshot(point: Id, name: string, of: StreamName | 'device'): Promise<string> {
   const at = Date.now()
-  const url = urlOf(`/points/${point}/snapshot`, { stream, mark: marks.on ? 'true' : null })
-  const response = await fetch(url, { credentials: 'same-origin' })
+  const mark = marks.on ? 'true' : null
+  const response =
+    of === 'device'
+      ? await fetch(urlOf(`/points/${point}/device-snapshot`, { mark }), {
+          method: 'POST',
+          credentials: 'same-origin',
+        })
+      : await fetch(urlOf(`/points/${point}/snapshot`, { stream: of, mark }), { credentials: 'same-origin' })
   if (!response.ok) throw await refusal(response)
   const blob = await response.blob()
   const file = `${fileName(name, at)}.${ENDINGS[blob.type.split(';')[0] ?? ''] ?? 'jpg'}`
