@@ -219,6 +219,8 @@ def one_off(key: str) -> tuple[str, ...]:
 
 
 FEWEST_KNOWN: Final = 4
+MOST_GAPS: Final = 2
+"""Each `*` more multiplies the ways in which a plate may match."""
 _MANY: Final = re.compile(r"[*?]*\*[*?]*")
 
 
@@ -234,13 +236,15 @@ class PlatePattern:
 
     @classmethod
     def parse(cls, text: str, *, is_tolerant: bool = False) -> Self:
-        """Raises Invalid: fewer than 4 known characters, too long, or characters that no plate has."""
+        """Raises Invalid: fewer than 4 known characters, more than two `*`, too long, characters that no plate has."""
         clean = _MANY.sub(lambda run: "?" * run[0].count("?") + "*", normalise(text[:256]))
         if len(text) > 256 or len(clean) > MAX_LENGTH:
             raise Invalid(f"{text[:32]!r} is too long for a plate", "at most 15 characters")
         strange = next((one for one in clean if not (one in "?*" or one.isalnum())), None)
         if strange is not None:
             raise Invalid(f"{strange!r} is in no plate", "letters, digits, ? for one character, * for several")
+        if clean.count("*") > MOST_GAPS:
+            raise Invalid("a pattern has at most two *", "use ? where the number of characters is known")
         known = sum(one not in "?*" for one in clean)
         if known < FEWEST_KNOWN:
             raise Invalid(

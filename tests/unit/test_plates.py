@@ -214,6 +214,7 @@ def test_keys_one_character_apart_share_a_mask(key: str, at: int, other: str) ->
     [
         ("津A1*", "3 known characters are too few to search by"),
         ("????????", "0 known characters are too few to search by"),
+        ("津*1*2*3", "at most two"),
         ("津A1%45", "'%' is in no plate"),
         ("津A12345678901234", "too long"),
         ("津A12345" * 1000, "too long"),
