@@ -113,10 +113,11 @@ class Gb28181(Section, frozen=True):
     keepalive_seconds: Annotated[Positive, Meta(description="expected keep-alive interval")] = 60.0
     keepalive_misses: Annotated[Count, Meta(description="missed keep-alives until a device counts as offline")] = 3
     requests_per_second: Annotated[
-        Positive, Meta(description="requests heard in a second, of a registered device or an address of others")
+        Positive, Meta(description="requests heard in a second of an address; of a registered device ten times as many")
     ] = 200.0
     requests_burst: Annotated[
-        Count, Meta(description="and so many more at once, for notices of large catalogues and storms of devices")
+        Count,
+        Meta(description="and so many more at once, for storms of devices; of a registered device ten times as many"),
     ] = 10_000
     receive_buffer_bytes: Annotated[Count, Meta(description="kernel receive buffer of the UDP socket")] = (
         32 * 1024 * 1024
