@@ -1341,7 +1341,8 @@ def _points(api: APIRouter, registry: Registry, history: StateHistory, guard: Gu
         resolved = None if chosen is None else registry.resolved(person.scope, chosen)
         await guard.exported(person, f"points.{form}, generation {generation}, {_told(chosen)}")
         columns = Columns(generation, registry.all_organisations)
-        pages = _nothing() if resolved is None else registry.all_of(person.scope, resolved)
+        own = replace(person.scope, shared=False)  # others let their points be looked at, not be taken away
+        pages = _nothing() if resolved is None else registry.all_of(own, resolved)
         return StreamingResponse(
             as_csv(columns, pages) if form == "csv" else as_xlsx(columns, pages),
             media_type=FORMS[form],
