@@ -338,17 +338,11 @@ class Looks:
         wait.
         """
         moment, now = self._clock.now(), self._clock.monotonic()
-        for look in [each for each in self._open.values() if each.until is not None and moment >= each.until]:
-            await self.close(look, outcome="hours ended")
-        for look in [each for each in self._open.values() if each.needs and moment >= each.needs.expires_at]:
-            await self.close(look, outcome="purpose ended")
-        for look in [each for each in self._open.values() if each.bare_until and moment >= each.bare_until]:
-            await self.close(look, outcome="approval ended")
-        for look in [each for each in self._open.values() if _is_outlasted(each, moment)]:
-            await self.close(look, outcome="approval ended")
-        for look in [each for each in self._open.values() if each.idle_seconds is not None]:
-            idle = now - look._used
-            if look.idle_seconds is not None and idle >= look.idle_seconds:
+        for look in list(self._open.values()):
+            outcome = _over(look, moment)
+            if outcome is not None:
+                await self.close(look, outcome=outcome)
+            elif look.idle_seconds is not None and now - look._used >= look.idle_seconds:
                 await self.close(look, seconds=look._used - look._started, outcome="idle")
         hour = self._clock.micros() // HOUR_US * HOUR_US
         over = [key for key, counted in self._counts.items() if counted.hour < hour]
@@ -438,9 +432,17 @@ class Looks:
         await self.keep()
 
 
-def _is_outlasted(look: Look, now: datetime) -> bool:
-    """Whether it goes on longer than the yes for it; what is being taken away is taken to its end."""
-    return look.action is Action.VIEW_PLAYBACK and look.approval is not None and now >= look.approval.expires_at
+def _over(look: Look, now: datetime) -> str | None:
+    """Why the look may not go on, or None."""
+    if look.until is not None and now >= look.until:
+        return "hours ended"
+    if look.needs is not None and now >= look.needs.expires_at:
+        return "purpose ended"
+    if look.bare_until is not None and now >= look.bare_until:
+        return "approval ended"
+    if look.approval is not None and look.action is Action.VIEW_PLAYBACK and now >= look.approval.expires_at:
+        return "approval ended"  # what is being taken away is taken to its end
+    return None
 
 
 def _bare_until(unmask: Approval, because: Because) -> datetime:

@@ -137,13 +137,17 @@ class Actor:
     @property
     def scope(self) -> Scope:
         """Where all that the role may do may be done."""
-        return self.sight if self.looks else scope_of_grants(self.grants)
+        return self.sight if self.looks else self.reach
+
+    @property
+    def reach(self) -> Scope:
+        """Where something may be done, whatever is asked."""
+        return scope_of_grants(self.grants)
 
     @property
     def sight(self) -> Scope:
         """What may be looked at: the scope, and what others let its organisations see."""
-        found = scope_of_grants(self.grants)
-        return found if self.is_partner else replace(found, shared=True)
+        return self.reach if self.is_partner else replace(self.reach, shared=True)
 
     def may(self, action: Action) -> bool:
         """Whether it may be done somewhere."""
@@ -307,7 +311,7 @@ def scope_of(actor: Actor, action: Action) -> Scope:
     told = _no_right(actor, action)
     if told is not None:
         raise Denied(*told)
-    return actor.sight if action in SIGHT else replace(actor, looks=False).scope
+    return actor.sight if action in SIGHT else actor.reach
 
 
 def why_not(role: Role, action: Action) -> tuple[str, str]:

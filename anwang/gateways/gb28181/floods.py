@@ -16,7 +16,9 @@ PROVEN = 8
 """Requests that a device may have cost its address until it is registered: keep-alives that we no longer knew, both
 its REGISTERs, and all of them twice where messages get lost."""
 PROVEN_S = 10.0
+"""A device gives back once in so long, however often it registers."""
 KNOWN = 10
+"""So many times as much as a stranger may a registered device ask."""
 TELL_S = 1.0
 """One in so long is told that it asks too much; the others are dropped, for answers to a flood are one."""
 
